@@ -1,0 +1,58 @@
+"""An Argo CD Application as far as images are concerned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class ApplicationName(NamedTuple):
+    """An Application's identity in a cluster."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A Helm parameter, or a plugin's environment variable, of a source."""
+
+    name: str
+    value: str
+    force_string: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One entry of `spec.source` or `spec.sources`."""
+
+    repo_url: str
+    path: str = ""
+    target_revision: str = ""
+    chart: str = ""
+    ref: str = ""
+    name: str = ""
+    kind: str = ""
+    """`Helm`, `Kustomize`, `Plugin` or `Directory`, from `status` or an explicit block; empty when neither tells."""
+    helm_parameters: tuple[Parameter, ...] = ()
+    value_files: tuple[str, ...] = ()
+    kustomize_images: tuple[str, ...] = ()
+    plugin_env: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What of an Application decides about its images; equal Applications need no second look."""
+
+    name: ApplicationName
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Those of the updater's own prefix alone, without the prefix."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    project: str = "default"
+    sources: tuple[Source, ...] = ()
+    multi_source: bool = False
+    """True when the spec has `sources`: patches address `spec.sources/<n>` then."""
+    live_images: tuple[str, ...] | None = None
+    """`status.summary.images`; None when Argo CD has not said anything yet."""

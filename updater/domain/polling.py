@@ -1,0 +1,46 @@
+"""What is asked of a registry: which repository, as whom, and how deep to look."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from updater.domain.image import Repository
+from updater.domain.platform import Platform
+from updater.domain.policy import Policy, Strategy
+from updater.domain.secrets import CredentialSource
+
+
+@dataclass(frozen=True, slots=True)
+class PollKey:
+    """One poll serves every image with the same key, however many applications have it."""
+
+    repository: Repository
+    credentials: CredentialSource | None = None
+    """The image's own pull secret; None: what the registry's configuration says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """How deep a poll has to look: the union of what all its subscribers need."""
+
+    names: bool = False
+    """The complete tag list is needed; False when `digests` alone will do."""
+    digests: frozenset[str] = frozenset()
+    """Tags whose digest is needed now."""
+    metadata: frozenset[Policy] = frozenset()
+    """Policies that compare images by their `created`: tags that pass one's filters need `builds` and `digest`."""
+    platforms: frozenset[Platform] = frozenset()
+    """For `metadata`; empty is the updater's own platform."""
+
+    @staticmethod
+    def union(wants: "Iterable[Wants]") -> "Wants":
+        """Merge the wants of all subscribers into one poll's."""
+        collected = list(wants)
+        return Wants(
+            names=any(want.names for want in collected),
+            digests=frozenset().union(*(want.digests for want in collected)),
+            metadata=frozenset().union(*(want.metadata for want in collected)),
+            platforms=frozenset().union(*(want.platforms for want in collected)),
+        )
+
+
+METADATA_STRATEGIES = frozenset({Strategy.NEWEST_BUILD})

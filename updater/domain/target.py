@@ -1,0 +1,75 @@
+"""Where a change is written: a file of a Git branch, or the Application itself."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from updater.domain.application import ApplicationName
+
+
+class FileKind(StrEnum):
+    """How a file says which image it wants."""
+
+    OVERRIDE_HELM = "override-helm"
+    """`.argocd-source-<app>.yaml` with Helm parameters."""
+    OVERRIDE_KUSTOMIZE = "override-kustomize"
+    """`.argocd-source-<app>.yaml` with Kustomize images."""
+    OVERRIDE_PLUGIN = "override-plugin"
+    HELM_VALUES = "helmvalues"
+    KUSTOMIZATION = "kustomization"
+    MANIFESTS = "manifests"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageKeys:
+    """Under which names one image stands in a target; which of them count depends on the target's kind."""
+
+    name: str = ""
+    """Helm parameter, values path or environment variable that takes the image's name; empty: it is not written."""
+    tag: str = ""
+    spec: str = ""
+    """Takes `name:tag` as a whole, instead of the two."""
+    kustomize_name: str = ""
+    """The image's name in the kustomization, where it is another than the image's own."""
+
+
+class Branch(NamedTuple):
+    """A branch to write to; changes of one branch are written in order, by one worker."""
+
+    url: str
+    branch: str
+    """Empty: the branch that the server's HEAD names."""
+    credentials: str
+    """`repocreds` or `secret:<namespace>/<name>`; the secret itself is looked up when it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitTarget:
+    """A file of a Git branch."""
+
+    branch: Branch
+    path: str
+    """Inside the repository, cleaned, without a leading slash. For kustomizations: the directory."""
+    kind: FileKind
+    base_path: str = ""
+    """The file that says what holds while this one is silent (the chart's values); empty when there is none."""
+
+    def __str__(self) -> str:
+        return f"{self.branch.url}@{self.branch.branch or 'HEAD'}:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationTarget:
+    """The parameters of one source in the Application itself."""
+
+    application: ApplicationName
+    source: int
+    """Index into the Application's sources."""
+    kind: FileKind
+    """One of the `OVERRIDE_…` kinds: the same parameters, at another place."""
+
+    def __str__(self) -> str:
+        return f"application:{self.application}#{self.source}"
+
+
+Target = GitTarget | ApplicationTarget

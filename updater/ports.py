@@ -1,0 +1,248 @@
+"""What the stages wish for. Adapters fulfil it; `app.py` hands them over, and mypy proves that they fit."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from updater.domain.application import Application, ApplicationName
+from updater.domain.candidates import Build, Snapshot
+from updater.domain.change import Edit
+from updater.domain.decision import Memory
+from updater.domain.image import ImageVersion, Repository
+from updater.domain.polling import PollKey, Wants
+from updater.domain.target import ApplicationTarget, Branch, Target
+
+
+class Listed:
+    """Every Application that exists has been told; what comes now are changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    application: Application
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    name: ApplicationName
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A manifest that is there but cannot be understood."""
+
+    name: str
+    """Of the Application where it can be told, else the file."""
+    message: str
+
+
+ClusterEvent = Listed | Seen | Gone | Unreadable
+
+
+class ApplicationSource(Protocol):
+    """Tells which Applications there are."""
+
+    def events(self) -> AsyncIterator[ClusterEvent]:
+        """Tell all that exist, then `Listed`, then changes, for ever; reconnect and tell all again as needed.
+
+        After a relist, Applications that are gone are told as `Gone` before `Listed`.
+        """
+        ...
+
+
+class Secrets(Protocol):
+    """Reads Secrets."""
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        """Return the decoded data of a Secret.
+
+        Raises:
+            SecretNotFound: there is no such Secret.
+            ClusterError: it could not be read now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSecret:
+    """A Secret found by its label."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    data: Mapping[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"LabelledSecret({self.namespace}/{self.name})"
+
+
+class RepositorySecrets(Secrets, Protocol):
+    """Reads Secrets, also those that Argo CD keeps for its repositories."""
+
+    async def secrets_labelled(self, namespace: str, label: str, values: Sequence[str]) -> Sequence[LabelledSecret]:
+        """Return the Secrets of a namespace whose `label` has one of `values`.
+
+        Raises:
+            ClusterError: they could not be read now.
+        """
+        ...
+
+
+class ApplicationWriter(Protocol):
+    """Changes Applications, narrowly."""
+
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        """Make the target's parameters hold the edits, and nothing else; False when they did already.
+
+        Raises:
+            Misconfigured: the source cannot take them.
+            ApplicationConflict: somebody else was faster, also on a second try.
+            ClusterError: refused or unreachable.
+        """
+        ...
+
+    async def refresh(self, name: ApplicationName) -> None:
+        """Ask Argo CD to look at its Git repository now (annotation `argocd.argoproj.io/refresh: normal`)."""
+        ...
+
+
+class Registry(Protocol):
+    """Looks into registries."""
+
+    async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
+        """Return a complete snapshot, as deep as wanted; the same object again when nothing changed.
+
+        Raises:
+            RegistryError: no complete answer could be had; RegistryThrottled carries when to come again.
+            Misconfigured: credentials or configuration have to be mended by somebody.
+        """
+        ...
+
+
+class ImageMetadata(Protocol):
+    """Remembers for ever what a digest stands for: a manifest never changes under its digest."""
+
+    async def builds(self, digests: Sequence[str], platforms: Sequence[Platform]) -> Mapping[str, tuple[Build, ...]]:
+        """Return what is known of those of `digests` that were looked into for exactly these platforms."""
+        ...
+
+    async def remember_builds(self, digest: str, platforms: Sequence[Platform], builds: Sequence[Build]) -> None: ...
+
+
+class TagMemory(Protocol):
+    """Remembers the last complete list of each repository."""
+
+    async def digests(self, repository: Repository) -> Mapping[str, str]:
+        """Return tag -> digest, as last observed."""
+        ...
+
+    async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
+        """Store a complete snapshot in one transaction and return it with the first-seen times filled in."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a repository was looked at, and when it is to be looked at again."""
+
+    polled_at: datetime
+    due_at: datetime
+
+
+class DueTimes(Protocol):
+    """Remembers when each poll is due, so that a restart neither bunches nor skips."""
+
+    async def due_times(self) -> Mapping[PollKey, Due]: ...
+
+    async def set_due(self, key: PollKey, due: Due) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PendingWrite:
+    """A commit that was about to be pushed when it was noted; whether it arrived, the branch tells."""
+
+    target: Target
+    alias: str
+    version: ImageVersion
+    commit: str
+
+
+class WriteMemory(Protocol):
+    """Remembers what was written where; keyed by (application, alias, target)."""
+
+    async def memory(self, name: ApplicationName, alias: str, target: Target) -> Memory: ...
+
+    async def begin(self, name: ApplicationName, pending: Sequence[PendingWrite]) -> None:
+        """Note before a push what it carries."""
+        ...
+
+    async def pending(self, name: ApplicationName, alias: str, target: Target) -> PendingWrite | None: ...
+
+    async def written(
+        self,
+        name: ApplicationName,
+        alias: str,
+        target: Target,
+        version: ImageVersion,
+        commit: str,
+        at: datetime,
+    ) -> None:
+        """Record a confirmed write, and forget that it was pending."""
+        ...
+
+    async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
+        """Record that a person took `version` back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who a commit is by."""
+
+    name: str
+    email: str
+
+
+class GitBranch(Protocol):
+    """One branch of one Git repository on a server."""
+
+    async def head(self) -> str:
+        """Return the commit the branch points to now, as 40 hex digits.
+
+        Raises:
+            BranchNotFound, GitAuthError, GitError
+        """
+        ...
+
+    async def read(self, head: str, paths: Sequence[str]) -> Mapping[str, bytes | None]:
+        """Return the content of files at `head`; None for one that does not exist.
+
+        A path ending in `/` asks for a directory: its value is the newline-joined names of what is in it.
+
+        Raises:
+            EditError: a path leads through a symlink or submodule, or a file is larger than allowed.
+            GitError: it could not be read.
+        """
+        ...
+
+    async def commit(self, head: str, files: Mapping[str, bytes], message: str, author: Author, at: datetime) -> str:
+        """Build a commit on `head` with whole new contents of `files`; return its hash. Nothing is sent yet."""
+        ...
+
+    async def push(self, head: str, commit: str) -> None:
+        """Move the branch from `head` to `commit`, or raise and leave it as it is.
+
+        Raises:
+            PushStale: the branch is not at `head` any more.
+            PushRefused: a hook or a rule of the server declined.
+            GitAuthError: the credentials may not push.
+            GitError: it is unknown whether it arrived.
+        """
+        ...
+
+
+class GitServer(Protocol):
+    """Opens branches; connections and objects are shared behind it."""
+
+    def branch(self, branch: Branch) -> GitBranch: ...
