@@ -10,6 +10,7 @@ from updater.domain.candidates import Build, Snapshot
 from updater.domain.change import Edit
 from updater.domain.decision import Memory
 from updater.domain.image import ImageVersion, Repository
+from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.domain.target import ApplicationTarget, Branch, Target
 
