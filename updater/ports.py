@@ -38,7 +38,14 @@ class Unreadable:
     message: str
 
 
-ClusterEvent = Listed | Seen | Gone | Unreadable
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What was told as `Unreadable` is so no more."""
+
+    name: str
+
+
+ClusterEvent = Listed | Seen | Gone | Unreadable | Readable
 
 
 class ApplicationSource(Protocol):

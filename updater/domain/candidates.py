@@ -38,5 +38,7 @@ class Snapshot:
     repository: Repository
     tags: tuple[TagRecord, ...]
     observed_at: datetime
+    listed: bool = True
+    """False when only tags asked for by name were looked at: nothing is said of any other tag then."""
     incomplete: str = ""
     """Why this answer must decide nothing; empty when it is complete."""

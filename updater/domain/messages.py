@@ -1,13 +1,23 @@
 """What the stages tell each other: facts, in the past participle."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from updater.domain.application import Application, ApplicationName
 from updater.domain.candidates import Snapshot
+from updater.domain.decision import Current, Update
+from updater.domain.election import Election
 from updater.domain.image import ImageReference
 from updater.domain.policy import Policy
 from updater.domain.polling import PollKey
 from updater.domain.target import ImageKeys, Target
+
+
+class ImageIdentity(NamedTuple):
+    """What one tracked image is known by; never its name, which two aliases may share."""
+
+    application: ApplicationName
+    alias: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,9 @@ class TrackedApplication:
     application: Application
     images: tuple[TrackedImage, ...] = ()
     problems: tuple[Problem, ...] = ()
+    """Each stops the image it names, or the whole application."""
+    warnings: tuple[Problem, ...] = ()
+    """Each is to be said, and stops nothing."""
 
     @property
     def name(self) -> ApplicationName:
@@ -65,3 +78,26 @@ class ImageObserved:
 
     poll: PollKey
     snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateDecided:
+    """An image's target seems to want a change; whoever reads the target has the last word, by the same election."""
+
+    tracked: TrackedApplication
+    image: TrackedImage
+    election: Election
+    current: Current
+    """As far as it is known without the target."""
+    decision: Update
+
+    @property
+    def identity(self) -> ImageIdentity:
+        return ImageIdentity(self.tracked.name, self.image.alias)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateWithdrawn:
+    """What was decided for an image and may still wait is not wanted any more."""
+
+    identity: ImageIdentity

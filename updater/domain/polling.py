@@ -43,4 +43,10 @@ class Wants:
         )
 
 
-METADATA_STRATEGIES = frozenset({Strategy.NEWEST_BUILD})
+def wants(policy: Policy) -> Wants:
+    """Tell how deep a poll has to look for one image: a digest is one HEAD, a list needs no manifest."""
+    if policy.strategy is Strategy.DIGEST:
+        return Wants(digests=frozenset({policy.constraint}))
+    if policy.strategy is Strategy.NEWEST_BUILD:
+        return Wants(names=True, metadata=frozenset({policy}), platforms=frozenset(policy.platforms))
+    return Wants(names=True)

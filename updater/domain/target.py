@@ -10,6 +10,8 @@ from updater.domain.application import ApplicationName
 class FileKind(StrEnum):
     """How a file says which image it wants."""
 
+    OVERRIDE = "override"
+    """`.argocd-source-<app>.yaml` of a source whose type has to be found out from the files beside it."""
     OVERRIDE_HELM = "override-helm"
     """`.argocd-source-<app>.yaml` with Helm parameters."""
     OVERRIDE_KUSTOMIZE = "override-kustomize"
@@ -52,7 +54,7 @@ class GitTarget:
     """Inside the repository, cleaned, without a leading slash. For kustomizations: the directory."""
     kind: FileKind
     base_path: str = ""
-    """The file that says what holds while this one is silent (the chart's values); empty when there is none."""
+    """The source's directory, for override files: what it holds is what the override file overrides."""
 
     def __str__(self) -> str:
         return f"{self.branch.url}@{self.branch.branch or 'HEAD'}:{self.path}"

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from updater.domain.docker_hub import DOCKER_HUB, DOCKER_HUB_NAMESPACE, canonical_host
 from updater.domain.image import Repository
 from updater.domain.secrets import CredentialSource
-
-DOCKER_HUB = "docker.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +18,11 @@ class RegistrySettings:
     """What image names served by it begin with: a host, or a host and path components. Empty: every other image."""
     credentials: CredentialSource | None = None
     credentials_expire: float = 0
-    """Seconds after which credentials are read again; 0: only when they change or are refused."""
+    """Seconds after which credentials are read again; 0: when they are refused, and Secrets now and then."""
     limit: float = 20
     """Requests a second, at most; 0 or less: not limited."""
+    burst: int = 10
+    """Requests that may go out at once after a pause, before `limit` spaces them."""
     concurrency: int = 10
     """Requests under way at once, at most."""
     insecure: bool = False
@@ -31,11 +32,27 @@ class RegistrySettings:
     default_namespace: str = ""
     """Put before names of one component, such as `library`."""
     tag_sort_mode: str = "none"
-    """`latest-first` or `latest-last`: the list's order stands for the time of build; else `none`."""
+    """`latest-first`, `latest-last` or `none`. What AIU concludes from the list's order is read from the images."""
     default: bool = False
     """Serves images that name no registry."""
     timeout: float = 30
     """Seconds for one request, from connecting to the last byte."""
+
+    @property
+    def canonical_prefix(self) -> str:
+        """The prefix with Docker Hub's host in its one spelling."""
+        host, slash, rest = self.prefix.partition("/")
+        return canonical_host(host) + slash + rest
+
+    def api_name(self, repository: Repository) -> str:
+        """Return the name by which this registry knows the repository."""
+        name = repository.name
+        namespace = self.default_namespace
+        if repository.host == DOCKER_HUB:
+            name = name.removeprefix(f"{DOCKER_HUB_NAMESPACE}/")
+            if self.canonical_prefix.partition("/")[0] == DOCKER_HUB:
+                namespace = namespace or DOCKER_HUB_NAMESPACE
+        return f"{namespace}/{name}" if namespace and "/" not in name else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +64,16 @@ class Registries:
     def serving(self, repository: Repository) -> RegistrySettings:
         """Return the entry with the longest prefix that covers the repository on component borders.
 
-        An entry marked `default` serves Docker Hub's images. A host that no entry covers is reached at
-        `https://<host>` without credentials.
+        Docker Hub's images that no prefix covers go to the entry marked `default`, else to Docker Hub itself; all
+        others to the entry without a prefix, else to `https://<host>` without credentials.
         """
-        spelled = str(repository)
-        covering = [entry for entry in self.entries if _covers(_canonical_prefix(entry), spelled)]
-        if covering:
-            return max(covering, key=lambda entry: len(_canonical_prefix(entry)))
+        named = [entry for entry in self.entries if entry.prefix and _covers(entry.canonical_prefix, str(repository))]
+        if named:
+            return max(named, key=lambda entry: len(entry.canonical_prefix))
         if repository.host == DOCKER_HUB:
-            default = next((entry for entry in self.entries if entry.default), None)
-            return default or _DOCKER_HUB_BUILT_IN
-        return RegistrySettings(repository.host, f"https://{repository.host}", prefix=repository.host)
+            return next((entry for entry in self.entries if entry.default), _DOCKER_HUB_BUILT_IN)
+        inferred = RegistrySettings(repository.host, f"https://{repository.host}", prefix=repository.host)
+        return next((entry for entry in self.entries if not entry.prefix), inferred)
 
 
 _DOCKER_HUB_BUILT_IN = RegistrySettings(
@@ -65,16 +81,10 @@ _DOCKER_HUB_BUILT_IN = RegistrySettings(
     "https://registry-1.docker.io",
     prefix=DOCKER_HUB,
     limit=10,
-    default_namespace="library",
+    default_namespace=DOCKER_HUB_NAMESPACE,
     default=True,
 )
-_DOCKER_HUB_SPELLINGS = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
-
-
-def _canonical_prefix(entry: RegistrySettings) -> str:
-    host, slash, rest = entry.prefix.strip("/").partition("/")
-    return (DOCKER_HUB if host in _DOCKER_HUB_SPELLINGS else host) + slash + rest
 
 
 def _covers(prefix: str, repository: str) -> bool:
-    return not prefix or repository == prefix or repository.startswith(f"{prefix}/")
+    return repository == prefix or repository.startswith(f"{prefix}/")

@@ -1,0 +1,1 @@
+"""The stages of the pipeline: watcher -> poller -> decider -> writer, joined by queues."""

@@ -1,0 +1,41 @@
+# Two commands are all a newcomer needs: `make demo` shows the main job, `make test` proves it.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check unit format requirements clean
+
+demo: .venv/runtime  ## watch an image update happen, on this machine alone
+	@$(BIN)/updater demo
+
+test: .venv/dev  ## run all tests; those that miss a real server skip and name its package
+	@$(BIN)/pytest
+
+check: .venv/dev  ## what must hold before a commit: style, types, architecture, quick tests
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/pytest -q -m "not integration and not e2e"
+
+unit: .venv/dev  ## quick tests alone
+	@$(BIN)/pytest -q -m "not integration and not e2e"
+
+format: .venv/dev  ## bring all files into the house style
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+requirements: .venv/dev  ## pin the dependencies of pyproject.toml anew, with hashes
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  pyproject.toml --group build -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  pyproject.toml --group build --group dev -o requirements-dev.txt
+
+clean:
+	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/runtime: requirements.txt
+	@sh scripts/install $(PYTHON) requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/runtime
+	@sh scripts/install $(PYTHON) requirements-dev.txt
+	@touch $@

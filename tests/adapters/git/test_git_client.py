@@ -1,0 +1,342 @@
+"""The Git client against git's own http-backend: requests counted, results checked by git itself."""
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.certificates import loopback_certificate
+from updater.adapters.git.client import GitClient, HttpBranch
+from updater.demo.gitserver import GitHttpServer, commit_files, create_repository
+from updater.domain.errors import (
+    BranchNotFound,
+    EditError,
+    GitAuthError,
+    GitError,
+    Misconfigured,
+    PushRefused,
+    PushStale,
+    SecretNotFound,
+)
+from updater.domain.target import Branch
+from updater.ports import Author, LabelledSecret
+
+pytestmark = pytest.mark.integration
+
+PASSWORD = "s3cret-password"
+FILES = {"apps/one/values.yaml": "tag: v1\n", "apps/two/values.yaml": "tag: v1\n", "README.md": "read me\n"}
+AUTHOR = Author("updater", "updater@example.com")
+
+
+@dataclass
+class Secrets:
+    """Secrets in memory."""
+
+    data: Mapping[str, bytes]
+    labelled: Sequence[LabelledSecret] = ()
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        if name != "git-creds":
+            raise SecretNotFound(f"there is no Secret {namespace}/{name}")
+        return self.data
+
+    async def secrets_labelled(self, namespace: str, label: str, values: Sequence[str]) -> Sequence[LabelledSecret]:
+        return [each for each in self.labelled if each.namespace == namespace and each.labels[label] in values]
+
+
+def client_of(secrets: Secrets, *, ca_data: str = "", max_file_bytes: int = 10**7) -> GitClient:
+    return GitClient(
+        secrets,
+        argocd_namespace="argocd",
+        ca_data=ca_data,
+        max_pack_bytes=2**26,
+        cache_bytes=2**25,
+        max_file_bytes=max_file_bytes,
+        timeout=20,
+    )
+
+
+@dataclass
+class Place:
+    """A server with one repository, and a client."""
+
+    server: GitHttpServer
+    repository: Path
+    client: GitClient
+
+    def branch(self, name: str = "main", credentials: str = "secret:argocd/git-creds", url: str = "") -> HttpBranch:
+        return self.client.branch(Branch(url or self.server.url("gitops.git"), name, credentials))
+
+    async def write(self, files: Mapping[str, bytes], branch: str = "main") -> str:
+        remote = self.branch(branch)
+        head = await remote.head()
+        await remote.read(head, list(files))
+        commit = await remote.commit(head, files, "change\n", AUTHOR, datetime.now(UTC))
+        await remote.push(head, commit)
+        return commit
+
+    def git(self, *arguments: str) -> str:
+        command = ("git", "-C", str(self.repository), *arguments)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    repository = create_repository(tmp_path, "gitops.git", FILES)
+    client = client_of(Secrets({"username": b"bot", "password": PASSWORD.encode()}))
+    async with GitHttpServer(tmp_path, username="bot", password=PASSWORD) as server:
+        yield Place(server, repository, client)
+        await client.close()
+
+
+async def test_head_is_what_git_says(place: Place) -> None:
+    assert await place.branch().head() == place.git("rev-parse", "main")
+
+
+async def test_empty_branch_is_the_one_that_head_names(place: Place) -> None:
+    await place.write({"README.md": b"new\n"}, branch="")
+    assert place.git("show", "main:README.md") == "new"
+
+
+async def test_files_are_read_and_missing_ones_are_none(place: Place) -> None:
+    remote = place.branch()
+    paths = ["apps/one/values.yaml", "apps/three/values.yaml", "apps/one/nothing.yaml"]
+    found = await remote.read(await remote.head(), paths)
+    assert found == dict(zip(paths, [b"tag: v1\n", None, None], strict=True))
+
+
+async def test_directory_is_listed(place: Place) -> None:
+    remote = place.branch()
+    assert await remote.read(await remote.head(), ["apps/"]) == {"apps/": b"one\ntwo"}
+
+
+async def test_pushed_commit_is_sound_and_changes_nothing_else(place: Place) -> None:
+    before = place.git("rev-parse", "main")
+    commit = await place.write({"apps/one/values.yaml": b"tag: v2\n"})
+    assert place.git("rev-parse", "main") == commit
+    assert place.git("diff", "--name-only", before, commit) == "apps/one/values.yaml"
+    place.git("fsck", "--strict")
+
+
+async def test_new_directories_are_made(place: Place) -> None:
+    await place.write({"a/b/c/new.yaml": b"x\n"})
+    assert place.git("show", "main:a/b/c/new.yaml") == "x"
+    place.git("fsck", "--strict")
+
+
+async def test_executable_file_stays_executable(place: Place) -> None:
+    blob = place.git("rev-parse", "main:README.md")
+    tree = place.git("rev-parse", "main^{tree}")
+    listing = place.git("ls-tree", tree) + f"\n100755 blob {blob}\trun.sh"
+    command = ("git", "-C", str(place.repository), "mktree")
+    made = subprocess.run(command, input=listing, check=True, capture_output=True, text=True).stdout.strip()
+    environ = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+    place.git("update-ref", "refs/heads/main", place.git(*environ, "commit-tree", made, "-p", "main", "-m", "x"))
+    await place.write({"run.sh": b"echo\n"})
+    assert place.git("ls-tree", "main", "run.sh").startswith("100755")
+
+
+async def test_unmoved_branch_costs_one_request(place: Place) -> None:
+    await place.write({"README.md": b"new\n"})
+    place.server.requests.clear()
+    remote = place.branch()
+    await remote.read(await remote.head(), ["README.md"])
+    assert [request.path for request in place.server.requests] == ["/gitops.git/git-upload-pack"]
+
+
+async def test_large_repository_costs_few_requests_and_bytes(place: Place, tmp_path: Path) -> None:
+    files = {f"d{number % 40}/e{number % 50}/f{number}.yaml": f"n: {number}\n" for number in range(20_000)}
+    create_repository(tmp_path, "large.git", files)
+    remote = place.branch(url=place.server.url("large.git"))
+    head = await remote.head()
+    await remote.read(head, ["d3/e3/f3.yaml"])
+    commit = await remote.commit(head, {"d3/e3/f3.yaml": b"n: 0\n"}, "change\n", AUTHOR, datetime.now(UTC))
+    await remote.push(head, commit)
+    assert len(place.server.requests) <= 10
+    assert sum(request.sent + request.received for request in place.server.requests) < 600_000
+
+
+async def test_push_on_a_branch_that_moved_is_stale_and_changes_nothing(place: Place) -> None:
+    remote = place.branch()
+    head = await remote.head()
+    await remote.read(head, ["README.md"])
+    commit = await remote.commit(head, {"README.md": b"ours\n"}, "change\n", AUTHOR, datetime.now(UTC))
+    commit_files(place.repository, {"README.md": "theirs\n"}, "theirs")
+    with pytest.raises(PushStale):
+        await remote.push(head, commit)
+    assert place.git("show", "main:README.md") == "theirs"
+
+
+async def test_hook_that_declines_is_quoted(place: Place) -> None:
+    hook = place.repository / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'only on Mondays' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(PushRefused, match="only on Mondays"):
+        await place.write({"README.md": b"new\n"})
+
+
+async def test_wrong_password_names_the_secret_and_not_the_password(place: Place) -> None:
+    place.client.secrets = Secrets({"username": b"bot", "password": b"wrong-password"})
+    with pytest.raises(GitAuthError, match="secret:argocd/git-creds") as caught:
+        await place.branch().head()
+    assert "wrong-password" not in str(caught.value)
+
+
+async def test_user_who_may_not_push_is_told_so(place: Place) -> None:
+    place.git("config", "http.receivepack", "false")
+    with pytest.raises(GitAuthError, match="secret:argocd/git-creds"):
+        await place.write({"README.md": b"new\n"})
+
+
+async def test_missing_secret_is_misconfigured(place: Place) -> None:
+    with pytest.raises(Misconfigured, match="argocd/other"):
+        await place.branch(credentials="secret:argocd/other").head()
+
+
+async def test_missing_branch_names_the_remedy(place: Place) -> None:
+    with pytest.raises(BranchNotFound, match="targetRevision"):
+        await place.branch("nope").head()
+
+
+async def test_empty_repository_has_no_branch(place: Place, tmp_path: Path) -> None:
+    create_repository(tmp_path, "empty.git", {})
+    with pytest.raises(BranchNotFound):
+        await place.branch("", url=place.server.url("empty.git")).head()
+
+
+async def test_missing_repository_is_said(place: Place) -> None:
+    with pytest.raises(GitError, match="is not there"):
+        await place.branch(url=place.server.url("other.git")).head()
+
+
+async def test_repository_of_another_hash_is_refused(place: Place, tmp_path: Path) -> None:
+    other = tmp_path / "sha256.git"
+    subprocess.run(("git", "init", "--quiet", "--bare", "--object-format=sha256", str(other)), check=True)
+    with pytest.raises(GitError, match="SHA-1"):
+        await place.branch(url=place.server.url("sha256.git")).head()
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "apps/../../x", ".git/config", "apps//x"])
+async def test_path_that_leads_out_is_refused(place: Place, path: str) -> None:
+    remote = place.branch()
+    with pytest.raises(EditError):
+        await remote.read(await remote.head(), [path])
+
+
+async def test_symlink_is_not_followed(place: Place) -> None:
+    target = subprocess.run(
+        ("git", "-C", str(place.repository), "hash-object", "-w", "--stdin"),
+        input="/etc/passwd",
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    command = ("git", "-C", str(place.repository), "mktree")
+    listing = f"120000 blob {target}\tlink"
+    made = subprocess.run(command, input=listing, check=True, capture_output=True, text=True).stdout.strip()
+    environ = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+    place.git("update-ref", "refs/heads/main", place.git(*environ, "commit-tree", made, "-m", "x"))
+    remote = place.branch()
+    with pytest.raises(EditError, match="symlink"):
+        await remote.read(await remote.head(), ["link"])
+
+
+async def test_file_that_is_too_large_is_refused(place: Place) -> None:
+    place.client.max_file_bytes = 3
+    remote = place.branch()
+    with pytest.raises(EditError, match="max_file"):
+        await remote.read(await remote.head(), ["README.md"])
+
+
+async def test_credentials_of_argo_cd_are_found_by_the_longest_prefix(place: Place) -> None:
+    def creds(name: str, path: str, password: str) -> LabelledSecret:
+        labels = {"argocd.argoproj.io/secret-type": "repo-creds"}
+        data = {"url": place.server.url(path).encode(), "username": b"bot", "password": password.encode()}
+        return LabelledSecret("argocd", name, labels, data)
+
+    place.client.secrets = Secrets({}, (creds("short", "", "wrong"), creds("long", "gitops", PASSWORD)))
+    assert await place.branch(credentials="repocreds").head()
+
+
+async def test_server_that_is_not_there_is_said(place: Place) -> None:
+    with pytest.raises(GitError, match="cannot be reached"):
+        await place.branch(url="http://127.0.0.1:1/gitops.git").head()
+
+
+async def test_server_that_is_none_of_gits_is_said(place: Place) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n<html></html>")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(GitError, match="no Git repository"):
+            await place.branch(url=f"http://127.0.0.1:{port}/x.git").head()
+
+
+async def test_push_whose_answer_is_lost_is_looked_up(place: Place, tmp_path: Path) -> None:
+    """The proxy passes the push on, and hangs up before the answer."""
+    upstream = int(place.server.url("").rsplit(":", 1)[1].strip("/"))
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", upstream)
+        pushing = False
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                pushing = b"git-receive-pack HTTP" in head
+                length = next(
+                    int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+                )
+                up_writer.write(head + await reader.readexactly(length))
+                answer = await up_reader.readuntil(b"\r\n\r\n")
+                sent = next(
+                    int(line[15:]) for line in answer.split(b"\r\n") if line.lower().startswith(b"content-length")
+                )
+                body = await up_reader.readexactly(sent)
+                if pushing:
+                    break
+                writer.write(answer + body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            up_writer.close()
+            writer.close()
+
+    await place.branch().head()
+    async with await asyncio.start_server(pass_on, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}/gitops.git"
+        place.client.capabilities[url] = place.client.capabilities[place.server.url("gitops.git")]
+        remote = place.branch(url=url)
+        head = await remote.head()
+        await remote.read(head, ["README.md"])
+        commit = await remote.commit(head, {"README.md": b"new\n"}, "change\n", AUTHOR, datetime.now(UTC))
+        await remote.push(head, commit)
+        await place.client.close()
+    assert place.git("rev-parse", "main") == commit
+
+
+async def test_private_authority_is_trusted_when_it_is_given(tmp_path: Path) -> None:
+    create_repository(tmp_path, "gitops.git", FILES)
+    made = loopback_certificate()
+    pem = tmp_path / "server.pem"
+    pem.write_text(made.certificate + made.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    secrets = Secrets({"username": b"bot", "password": PASSWORD.encode()})
+    async with GitHttpServer(tmp_path, username="bot", password=PASSWORD, ssl_context=context) as server:
+        branch = Branch(server.url("gitops.git"), "main", "secret:argocd/git-creds")
+        trusting, strict = client_of(secrets, ca_data=made.certificate), client_of(secrets)
+        assert await trusting.branch(branch).head()
+        with pytest.raises(GitError, match="not trusted"):
+            await strict.branch(branch).head()
+        await trusting.close()
+        await strict.close()

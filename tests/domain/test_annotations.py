@@ -1,0 +1,207 @@
+"""Annotations, read: AIU's keys mean what they meant, and what is wrong is said of the image it concerns."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from updater.domain.annotations import track
+from updater.domain.application import Application, ApplicationName, Source
+from updater.domain.messages import TrackedApplication, TrackedImage
+from updater.domain.platform import Platform
+from updater.domain.policy import Output, Policy, Strategy
+from updater.domain.secrets import CredentialSource, SecretKind
+from updater.domain.target import ImageKeys
+
+IMAGE = "registry.example.com/team/app"
+
+
+def application(annotations: Mapping[str, str], live: tuple[str, ...] = ()) -> Application:
+    return Application(
+        name=ApplicationName("argocd", "demo"),
+        annotations=annotations,
+        sources=(Source("https://git.example.com/gitops.git", "apps/demo", "main", kind="Helm"),),
+        live_images=live,
+    )
+
+
+def read(annotations: Mapping[str, str], live: tuple[str, ...] = ()) -> TrackedApplication:
+    tracked = track(application(annotations, live), "argocd")
+    assert tracked is not None
+    return tracked
+
+
+def image(annotations: Mapping[str, str], live: tuple[str, ...] = ()) -> TrackedImage:
+    tracked = read({"image-list": f"app={IMAGE}", **annotations}, live)
+    assert not tracked.problems
+    return tracked.images[0]
+
+
+def problem(annotations: Mapping[str, str]) -> str:
+    (found,) = read({"image-list": f"app={IMAGE}", **annotations}).problems
+    return found.message
+
+
+def test_application_without_annotations_is_none_of_our_business() -> None:
+    assert track(application({}), "argocd") is None
+
+
+def test_missing_image_list_is_said() -> None:
+    (found,) = read({"write-back-method": "git"}).problems
+    assert "image-list is missing or empty" in found.message
+
+
+def test_each_entry_of_the_image_list_is_tracked_by_its_alias() -> None:
+    tracked = read({"image-list": f"one={IMAGE}:~1.2, two=nginx, registry.example.com/three"})
+    assert [each.alias for each in tracked.images] == ["one", "two", "three"]
+
+
+def test_bad_entry_stops_itself_alone() -> None:
+    tracked = read({"image-list": "good=nginx, bad=UPPER CASE, other=redis"})
+    assert [each.alias for each in tracked.images] == ["good", "other"]
+    assert len(tracked.problems) == 1
+
+
+def test_alias_that_stands_twice_is_followed_for_neither() -> None:
+    tracked = read({"image-list": "app=nginx, app=redis, other=postgres"})
+    assert [each.alias for each in tracked.images] == ["other"]
+    assert [each.alias for each in tracked.problems] == ["app"]
+
+
+def test_wildcard_tracks_each_live_image_that_it_covers() -> None:
+    live = (f"{IMAGE}:v1", "registry.example.com/team/web:v1", "registry.example.com/teams/x:v1", "nginx:1")
+    tracked = read({"image-list": "all=registry.example.com/team/*", "all.update-strategy": "name"}, live)
+    assert [(each.alias, each.image.written) for each in tracked.images] == [
+        ("team_app", IMAGE),
+        ("team_web", "registry.example.com/team/web"),
+    ]
+    assert {each.policy.strategy for each in tracked.images} == {Strategy.ALPHABETICAL}
+
+
+def test_defaults_are_semver_and_the_common_helm_parameters() -> None:
+    assert image({}).policy == Policy()
+    assert image({}).keys == ImageKeys(name="image.name", tag="image.tag")
+
+
+def test_constraint_stands_behind_the_image() -> None:
+    assert read({"image-list": f"app={IMAGE}:~1.2"}).images[0].policy.constraint == "~1.2"
+
+
+@pytest.mark.parametrize(
+    ("written", "strategy"),
+    [
+        ("semver", Strategy.SEMVER),
+        ("latest", Strategy.NEWEST_BUILD),
+        ("newest-build", Strategy.NEWEST_BUILD),
+        ("name", Strategy.ALPHABETICAL),
+        ("alphabetical", Strategy.ALPHABETICAL),
+        ("Numeric", Strategy.NUMERIC),
+    ],
+)
+def test_strategies_in_all_their_spellings(written: str, strategy: Strategy) -> None:
+    assert image({"app.update-strategy": written}).policy.strategy is strategy
+
+
+def test_setting_of_the_image_comes_before_that_of_the_application() -> None:
+    policy = image({"app.update-strategy": "numeric", "update-strategy": "name"}).policy
+    assert policy.strategy is Strategy.NUMERIC
+
+
+def test_setting_of_the_application_holds_for_all_images() -> None:
+    assert image({"allow-tags": "regexp:^v"}).policy.allow_tags == "regexp:^v"
+
+
+def test_deprecated_spelling_means_what_it_meant() -> None:
+    assert image({"app.tag-match": "regexp:^v"}).policy.allow_tags == "regexp:^v"
+
+
+def test_digest_without_a_tag_follows_the_deployed_one() -> None:
+    tracked = image({"app.update-strategy": "digest"}, live=(f"{IMAGE}:edge",))
+    assert tracked.policy.constraint == "edge"
+
+
+def test_every_setting_reaches_the_policy() -> None:
+    tracked = image(
+        {
+            "app.ignore-tags": "*-rc*, *-beta",
+            "app.skip-tags": "v1.3",
+            "app.platforms": "linux/arm64/v8",
+            "app.output": "tag@digest",
+            "app.extract": r"(?P<year>\d+)",
+            "app.sort": "year desc",
+            "app.minimum-age": "72h",
+            "app.allow-downgrade": "true",
+            "app.semver-loose": "true",
+            "app.pin": "v1",
+            "app.pause": "true",
+            "rollback": "overwrite",
+            "app.update-strategy": "numeric",
+        },
+    )
+    assert tracked.policy == Policy(
+        strategy=Strategy.NUMERIC,
+        ignore_tags=("*-rc*", "*-beta"),
+        skip_tags=("v1.3",),
+        platforms=(Platform("linux", "arm64"),),
+        output=Output.TAG_DIGEST,
+        extract=r"(?P<year>\d+)",
+        sort="year desc",
+        minimum_age=timedelta(hours=72),
+        allow_downgrade=True,
+        semver_loose=True,
+        rollback_overwrite=True,
+        pin="v1",
+        paused="the annotation pause is set",
+    )
+
+
+def test_tag_parameter_alone_leaves_the_name_unwritten() -> None:
+    assert image({"app.helm.image-tag": "image.tag"}).keys == ImageKeys(tag="image.tag")
+
+
+def test_pull_secret_is_part_of_the_poll() -> None:
+    found = image({"app.pull-secret": "pullsecret:argocd/hub"}).poll.credentials
+    assert found == CredentialSource(SecretKind.PULL_SECRET, "hub", "argocd")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "said"),
+    [
+        ({"app.update-strategy": "newest"}, "app.update-strategy is 'newest': write one of semver"),
+        ({"app.allow-tags": "regexp:("}, "("),
+        ({"app.force-update": "maybe"}, "app.force-update is 'maybe': write true or false"),
+        ({"app.output": "name"}, "app.output is 'name': write one of tag"),
+        ({"rollback": "never"}, "rollback is 'never': write respect or overwrite"),
+        ({"app.minimum-age": "3 days"}, "3 days"),
+        ({"app.platforms": "linux"}, "linux"),
+        ({"app.update-strategy": "digest"}, "names no tag, and none is deployed"),
+        ({"app.pull-secret": "secret:other/name#field"}, "own namespace argocd"),
+        ({"app.pull-secret": "gibberish"}, "'gibberish'"),
+        ({"app.helm.image-tag": "t", "app.kustomize.image-name": "x"}, "exclude each other"),
+        ({"write-back-method": "svn"}, "write-back-method is 'svn'"),
+    ],
+)
+def test_value_that_cannot_be_followed_names_itself_and_its_remedy(annotations: Mapping[str, str], said: str) -> None:
+    assert said in problem(annotations)
+
+
+def test_problem_of_one_image_leaves_the_others_tracked() -> None:
+    tracked = read({"image-list": "one=nginx,two=redis", "one.update-strategy": "newest"})
+    assert [each.alias for each in tracked.images] == ["two"]
+    assert [each.alias for each in tracked.problems] == ["one"]
+
+
+def test_unknown_key_is_a_warning_with_the_nearest_known_one() -> None:
+    (warning,) = read({"image-list": f"app={IMAGE}", "app.update-stategy": "semver"}).warnings
+    assert warning.alias == "app"
+    assert "did you mean app.update-strategy?" in warning.message
+
+
+KEYS = st.sampled_from(["image-list", "app.update-strategy", "app.allow-tags", "app.platforms", "app.minimum-age"])
+
+
+@given(st.dictionaries(KEYS, st.text()))
+def test_no_annotation_can_break_the_reader(annotations: dict[str, str]) -> None:
+    track(application({"image-list": "app=nginx", **annotations}), "argocd")

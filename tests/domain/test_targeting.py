@@ -1,0 +1,147 @@
+"""Where an image is written: methods, targets, branches, and which of several sources is meant."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from updater.domain.application import Application, ApplicationName, Source
+from updater.domain.errors import Misconfigured
+from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target
+from updater.domain.targeting import choose_target
+
+URL = "https://git.example.com/gitops.git"
+HELM = Source(URL, "apps/demo", "main", kind="Helm")
+KUSTOMIZE = Source(URL, "overlays/prod", "main", kind="Kustomize")
+TAG = ImageKeys(tag="image.tag")
+
+
+def choose(
+    annotations: Mapping[str, str],
+    *sources: Source,
+    keys: ImageKeys = TAG,
+    selector: str = "",
+    namespace: str = "argocd",
+) -> Target:
+    application = Application(ApplicationName(namespace, "demo"), annotations, sources=sources or (HELM,))
+    return choose_target(application, keys, selector, "argocd")
+
+
+def git(
+    annotations: Mapping[str, str], *sources: Source, keys: ImageKeys = TAG, namespace: str = "argocd"
+) -> GitTarget:
+    target = choose({"write-back-method": "git", **annotations}, *sources, keys=keys, namespace=namespace)
+    assert isinstance(target, GitTarget)
+    return target
+
+
+def test_default_is_the_application_itself() -> None:
+    assert choose({}) == ApplicationTarget(ApplicationName("argocd", "demo"), 0, FileKind.OVERRIDE_HELM)
+
+
+def test_git_writes_the_override_file_beside_the_chart() -> None:
+    assert git({}) == GitTarget(
+        Branch(URL, "main", "repocreds"),
+        "apps/demo/.argocd-source-demo.yaml",
+        FileKind.OVERRIDE_HELM,
+        "apps/demo",
+    )
+
+
+def test_application_in_another_namespace_has_it_in_the_files_name() -> None:
+    assert git({}, namespace="team").path == "apps/demo/.argocd-source-team_demo.yaml"
+
+
+def test_kustomize_source_has_kustomize_overrides() -> None:
+    assert git({}, KUSTOMIZE, keys=ImageKeys()).kind is FileKind.OVERRIDE_KUSTOMIZE
+
+
+def test_source_of_unknown_type_is_found_out_by_its_files() -> None:
+    assert git({}, Source(URL, "apps/demo", "main"), keys=ImageKeys()).kind is FileKind.OVERRIDE
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "kind"),
+    [
+        ("helmvalues", "apps/demo/values.yaml", FileKind.HELM_VALUES),
+        ("helmvalues:values-prod.yaml", "apps/demo/values-prod.yaml", FileKind.HELM_VALUES),
+        ("helmvalues:../common/values.yaml", "apps/common/values.yaml", FileKind.HELM_VALUES),
+        ("helmvalues:/env/values.yaml", "env/values.yaml", FileKind.HELM_VALUES),
+        ("kustomization", "apps/demo", FileKind.KUSTOMIZATION),
+        ("kustomization:../base", "apps/base", FileKind.KUSTOMIZATION),
+        ("kustomization:/overlays/prod", "overlays/prod", FileKind.KUSTOMIZATION),
+    ],
+)
+def test_write_back_target_names_the_file(target: str, path: str, kind: FileKind) -> None:
+    source = KUSTOMIZE if kind is FileKind.KUSTOMIZATION else HELM
+    found = git({"write-back-target": target}, Source(URL, "apps/demo", "main", kind=source.kind))
+    assert (found.path, found.kind) == (path, kind)
+
+
+@pytest.mark.parametrize(
+    "target", ["helmvalues:../../../etc/passwd", "helmvalues:/../x.yaml", "helmvalues:/.git/config"]
+)
+def test_target_outside_of_the_repository_is_refused(target: str) -> None:
+    with pytest.raises(Misconfigured, match="leads out of the repository"):
+        git({"write-back-target": target})
+
+
+@pytest.mark.parametrize("revision", ["", "HEAD"])
+def test_revision_head_is_the_servers_head(revision: str) -> None:
+    assert git({}, Source(URL, "apps/demo", revision, kind="Helm")).branch.branch == ""
+
+
+def test_branch_and_repository_may_be_others() -> None:
+    branch = git({"git-branch": "env", "git-repository": "https://git.example.com/env.git"}).branch
+    assert branch == Branch("https://git.example.com/env.git", "env", "repocreds")
+
+
+@pytest.mark.parametrize("method", ["git:secret:argocd/creds", "git:secret:creds"])
+def test_secret_of_the_applications_own_namespace(method: str) -> None:
+    assert git({"write-back-method": method}).branch.credentials == "secret:argocd/creds"
+
+
+@pytest.mark.parametrize("method", ["git:secret:other/creds", "git:secret:", "git:env:TOKEN", "git:secret"])
+def test_other_credentials_are_refused(method: str) -> None:
+    with pytest.raises(Misconfigured, match="write-back-method"):
+        choose({"write-back-method": method})
+
+
+def test_chart_repository_is_nothing_to_commit_to() -> None:
+    with pytest.raises(Misconfigured, match="git-repository"):
+        git({}, Source("https://charts.example.com", chart="app", target_revision="1.0", kind="Helm"))
+
+
+def test_directory_source_has_no_parameters() -> None:
+    with pytest.raises(Misconfigured, match="Directory"):
+        choose({}, Source(URL, "plain", "main", kind="Directory"), keys=ImageKeys())
+
+
+def test_source_that_only_lends_its_values_is_not_meant() -> None:
+    values = Source(URL, ref="values", target_revision="main")
+    target = choose({}, values, HELM)
+    assert isinstance(target, ApplicationTarget)
+    assert target.source == 1
+
+
+def test_of_several_sources_the_one_of_the_wanted_type_is_meant() -> None:
+    target = choose({}, KUSTOMIZE, HELM)
+    assert isinstance(target, ApplicationTarget)
+    assert target.source == 1
+
+
+def test_several_sources_of_one_type_have_to_be_told_apart() -> None:
+    with pytest.raises(Misconfigured, match=r"set <alias>.source to 0 .*, 1"):
+        choose({}, HELM, HELM)
+
+
+@pytest.mark.parametrize("selector", ["1", "second", "chart"])
+def test_source_is_chosen_by_index_name_or_chart(selector: str) -> None:
+    second = Source(URL, "b", "main", kind="Helm", name="second", chart="chart")
+    target = choose({}, HELM, second, selector=selector)
+    assert isinstance(target, ApplicationTarget)
+    assert target.source == 1
+
+
+def test_selector_of_no_source_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="choose among 0"):
+        choose({}, HELM, selector="third")

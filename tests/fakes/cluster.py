@@ -1,0 +1,94 @@
+"""A cluster in memory: Applications come and go, are patched, and are asked to refresh."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from updater.domain.application import Application, ApplicationName, Parameter, Source
+from updater.domain.change import Edit
+from updater.domain.errors import ClusterError
+from updater.domain.target import ApplicationTarget, FileKind
+from updater.formats.kustomize import merge_images
+from updater.formats.overrides import merge_parameters
+from updater.ports import ClusterEvent, Gone, Listed, Seen
+
+
+@dataclass
+class FakeCluster:
+    """Implements `ApplicationSource` and `ApplicationWriter`."""
+
+    applications: dict[ApplicationName, Application] = field(default_factory=dict)
+    refreshed: list[ApplicationName] = field(default_factory=list)
+    patched: list[ApplicationName] = field(default_factory=list)
+    error: ClusterError | None = None
+    """Raised by every write while it is set."""
+    _events: asyncio.Queue[ClusterEvent] = field(default_factory=asyncio.Queue)
+
+    def put(self, *applications: Application) -> None:
+        """Create or replace Applications; whoever listens hears of it."""
+        for application in applications:
+            self.applications[application.name] = application
+            self._events.put_nowait(Seen(application))
+
+    def delete(self, name: ApplicationName) -> None:
+        del self.applications[name]
+        self._events.put_nowait(Gone(name))
+
+    def tell(self, event: ClusterEvent) -> None:
+        self._events.put_nowait(event)
+
+    async def events(self) -> AsyncIterator[ClusterEvent]:
+        self._events = asyncio.Queue()
+        for application in list(self.applications.values()):
+            yield Seen(application)
+        yield Listed()
+        while True:
+            yield await self._events.get()
+
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        if self.error:
+            raise self.error
+        application = self.applications[target.application]
+        source = application.sources[target.source]
+        changed = _merged(source, target.kind, edits)
+        if changed == source:
+            return False
+        self.patched.append(application.name)
+        sources = (*application.sources[: target.source], changed, *application.sources[target.source + 1 :])
+        self.put(replace(application, sources=sources))
+        return True
+
+    async def refresh(self, name: ApplicationName) -> None:
+        if self.error:
+            raise self.error
+        self.refreshed.append(name)
+
+
+def _merged(source: Source, kind: FileKind, edits: Sequence[Edit]) -> Source:
+    if kind is FileKind.OVERRIDE_KUSTOMIZE:
+        return replace(source, kustomize_images=merge_images(source.kustomize_images, edits))
+    return replace(source, helm_parameters=merge_parameters(source.helm_parameters, edits))
+
+
+def helm_application(
+    name: str,
+    image: str,
+    annotations: Mapping[str, str] | None = None,
+    *,
+    live: str | None = "v1.0",
+    method: str = "git",
+    url: str = "https://git.example.com/gitops.git",
+    parameters: tuple[Parameter, ...] = (),
+) -> Application:
+    """Make an Application like the walk-through's: one image under the alias `app`, by `image.tag`."""
+    return Application(
+        name=ApplicationName("argocd", name),
+        annotations={
+            "image-list": f"app={image}",
+            "app.helm.image-tag": "image.tag",
+            "write-back-method": method,
+            **(annotations or {}),
+        },
+        sources=(Source(url, f"apps/{name}", "main", kind="Helm", helm_parameters=parameters),),
+        live_images=None if live is None else (f"{image.partition(':')[0]}:{live}",),
+    )

@@ -1,0 +1,54 @@
+"""A registry in memory behind the port itself, for tests of the stages."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from updater.domain.candidates import Build, Snapshot, TagRecord
+from updater.domain.errors import RepositoryNotFound, UpdaterError
+from updater.domain.image import Repository
+from updater.domain.platform import Platform
+from updater.domain.polling import PollKey, Wants
+from updater.domain.references import parse_reference
+
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class InMemoryRegistry:
+    """Implements `Registry`: complete snapshots at once, or the error it was told to give."""
+
+    tags: dict[Repository, dict[str, TagRecord]] = field(default_factory=dict)
+    errors: dict[Repository, UpdaterError | Exception] = field(default_factory=dict)
+    looks: Counter[Repository] = field(default_factory=Counter)
+    _last: dict[tuple[PollKey, Wants], Snapshot] = field(default_factory=dict)
+
+    def push(self, image: str, *tags: str, created: datetime | None = None, digest: str = "") -> None:
+        """Add tags, or move them to another digest."""
+        repository = parse_reference(image).repository
+        builds = (Build(Platform("linux", "amd64"), created),) if created else None
+        for tag in tags:
+            self.tags.setdefault(repository, {})[tag] = TagRecord(
+                tag, digest or f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}", builds
+            )
+
+    def fail(self, image: str, error: Exception | None) -> None:
+        repository = parse_reference(image).repository
+        if error is None:
+            self.errors.pop(repository, None)
+        else:
+            self.errors[repository] = error
+
+    async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
+        self.looks[key.repository] += 1
+        if key.repository in self.errors:
+            raise self.errors[key.repository]
+        if key.repository not in self.tags:
+            raise RepositoryNotFound(f"{key.repository} is not known")
+        known = self.tags[key.repository]
+        tags = tuple(known.values()) if wants.names else tuple(known[tag] for tag in wants.digests if tag in known)
+        last = self._last.get((key, wants))
+        if last is None or last.tags != tags:
+            last = self._last[key, wants] = Snapshot(key.repository, tags, _AT, listed=wants.names)
+        return last

@@ -1,0 +1,319 @@
+"""The whole pipeline around ports in memory: what is true at all times, whatever the world does."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.cluster import helm_application
+from tests.fakes.house import House, eventually
+from updater.domain.application import ApplicationName, Parameter
+from updater.domain.errors import GitAuthError, GitError, PushRefused, RegistryError
+from updater.ports import Unreadable
+
+IMAGE = "registry.example.com/team/app"
+OTHER = "other.example.com/team/app"
+URL = "https://git.example.com/gitops.git"
+CHART = {"apps/one/Chart.yaml": "name: one\n", "apps/one/values.yaml": "image:\n  tag: v1.0\n"}
+OVERRIDE = "apps/one/.argocd-source-one.yaml"
+
+
+@pytest.fixture
+def house() -> House:
+    """One application at v1.0, its chart in Git, and a registry that has v2.0 as well."""
+    house = House()
+    house.git.seed(URL, CHART)
+    house.registry.push(IMAGE, "v1.0", "v2.0")
+    house.cluster.put(helm_application("one", IMAGE))
+    return house
+
+
+async def test_new_tag_is_committed_to_the_override_file(house: House) -> None:
+    async with house.running():
+        await house.hear("image.updated")
+    assert house.git.file(URL, OVERRIDE) == (
+        "helm:\n  parameters:\n  - name: image.tag\n    value: v2.0\n    forcestring: true\n"
+    )
+
+
+async def test_updated_application_is_refreshed(house: House) -> None:
+    async with house.running():
+        await house.hear("application.refreshed")
+    assert house.cluster.refreshed == [ApplicationName("argocd", "one")]
+
+
+async def test_update_is_logged_with_everything_an_operator_asks_for(house: House) -> None:
+    async with house.running():
+        event = await house.hear("image.updated")
+    assert event == {
+        "event": "image.updated",
+        "log_level": "info",
+        "application": "argocd/one",
+        "alias": "app",
+        "image": IMAGE,
+        "from": "v1.0",
+        "to": "v2.0",
+        "commit": house.git.log(URL)[-1].hash,
+    }
+
+
+async def test_tag_pushed_while_running_is_found_at_the_next_poll(house: House) -> None:
+    async with house.running():
+        await house.hear("image.updated")
+        house.registry.push(IMAGE, "v3.0")
+        await house.hear("image.updated", count=2)
+    assert "value: v3.0" in house.git.file(URL, OVERRIDE)
+
+
+async def test_restart_writes_nothing_again(house: House) -> None:
+    async with house.running():
+        await house.hear("image.updated")
+    commits = len(house.git.log(URL))
+    async with house.running():
+        await house.hear("image.up_to_date")
+    assert len(house.git.log(URL)) == commits
+
+
+async def test_push_whose_answer_was_lost_is_recognised_and_not_repeated(house: House) -> None:
+    house.git.lose_answers = 1
+    async with house.running():
+        event = await house.hear("write_back.recovered")
+    assert event["commit"] == house.git.log(URL)[-1].hash
+    assert len(house.git.log(URL)) == 2
+
+
+async def test_restart_without_memory_recognises_what_is_in_the_target(house: House) -> None:
+    """A lost database costs a look at the target, and no commit."""
+    async with house.running():
+        await house.hear("image.updated")
+    fresh = House(house.cluster, house.registry, house.git)
+    async with fresh.running():
+        await fresh.hear("image.up_to_date")
+    assert len(house.git.log(URL)) == 2
+
+
+async def test_all_applications_of_a_branch_share_one_commit(house: House) -> None:
+    names = [f"app{number}" for number in range(20)]
+    house.cluster.put(*(helm_application(name, IMAGE) for name in names))
+    async with house.running():
+        await house.hear("image.updated", count=21)
+    assert len(house.git.log(URL)) == 2
+    message = house.git.log(URL)[-1].message
+    assert all(f"Image-Updated: argocd/{name} app v2.0" in message for name in names)
+
+
+async def test_stale_push_is_redone_on_the_new_head(house: House) -> None:
+    def somebody_pushes() -> None:
+        house.git.before_push = lambda: None
+        house.git.seed(URL, {"README.md": "theirs\n"})
+
+    house.git.before_push = somebody_pushes
+    async with house.running():
+        await house.hear("image.updated")
+    assert house.git.file(URL, "README.md") == "theirs\n"
+    assert "value: v2.0" in house.git.file(URL, OVERRIDE)
+    assert len(house.git.log(URL)) == 3
+
+
+async def test_override_file_that_is_no_yaml_stops_its_own_application_alone(house: House) -> None:
+    house.git.seed(URL, {"apps/two/.argocd-source-two.yaml": "helm: [\n"})
+    house.cluster.put(helm_application("two", IMAGE))
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+        await house.hear("image.updated")
+    assert failed["application"] == "argocd/two"
+    assert failed["alias"] == "app"
+    assert "apps/two/.argocd-source-two.yaml" in failed["reason"]
+    assert "value: v2.0" in house.git.file(URL, OVERRIDE)
+
+
+async def test_path_that_cannot_be_read_stops_its_own_application_alone(house: House) -> None:
+    house.git.broken_paths.add("apps/two/.argocd-source-two.yaml")
+    house.cluster.put(helm_application("two", IMAGE))
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+        await house.hear("image.updated")
+    assert "symlink" in failed["reason"]
+
+
+async def test_failing_application_does_not_delay_later_updates_of_its_branch(house: House) -> None:
+    house.git.seed(URL, {"apps/two/.argocd-source-two.yaml": "helm: [\n"})
+    house.cluster.put(helm_application("two", IMAGE))
+    house.pace = replace(house.pace, first_retry=3600)
+    async with house.running():
+        await house.hear("image.write_failed")
+        house.registry.push(IMAGE, "v3.0")
+        await house.hear("image.updated", count=2)
+    assert "value: v3.0" in house.git.file(URL, OVERRIDE)
+
+
+async def test_failed_look_at_a_registry_decides_nothing(house: House) -> None:
+    house.registry.fail(IMAGE, RegistryError("registry.example.com answered 500"))
+    async with house.running():
+        event = await house.hear("image.incomplete")
+    assert "answered 500" in event["message"]
+    assert len(house.git.log(URL)) == 1
+
+
+async def test_failing_registry_is_said_once_and_recovers(house: House) -> None:
+    house.registry.fail(IMAGE, RegistryError("registry.example.com answered 500"))
+    async with house.running():
+        await house.hear("image.incomplete")
+        await eventually(lambda: sum(house.registry.looks.values()) > 2, lambda: "a second look")
+        house.registry.fail(IMAGE, None)
+        await house.hear("image.updated")
+    assert len(house.said("image.incomplete")) == 1
+
+
+async def test_failing_registry_leaves_others_alone(house: House) -> None:
+    house.registry.fail(OTHER, RegistryError("other.example.com is down"))
+    house.cluster.put(helm_application("two", OTHER))
+    async with house.running():
+        await house.hear("image.incomplete")
+        await house.hear("image.updated")
+
+
+async def test_crash_inside_an_adapter_leaves_others_alone(house: House) -> None:
+    house.registry.fail(OTHER, ZeroDivisionError("a bug"))
+    house.cluster.put(helm_application("two", OTHER))
+    async with house.running():
+        await house.hear("registry.poll_crashed")
+        await house.hear("image.updated")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [GitAuthError("secret:argocd/git-creds may not push"), PushRefused("protected branch"), GitError("timeout")],
+)
+async def test_push_that_fails_is_said_once_and_tried_again(house: House, error: GitError) -> None:
+    house.git.push_error = error
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+        looks = house.git.looks
+        await eventually(lambda: house.git.looks > looks + 2, lambda: "more tries")
+        house.git.push_error = None
+        await house.hear("image.updated")
+    assert failed["reason"] == str(error)
+    assert len(house.said("image.write_failed")) == 1
+
+
+async def test_missing_branch_is_said(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, url="https://git.example.com/other.git"))
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+    assert "no branch" in failed["reason"]
+
+
+async def test_misconfigured_image_is_loud_and_local(house: House) -> None:
+    house.cluster.put(helm_application("two", f"{IMAGE}:>>1", live=None))
+    async with house.running():
+        warning = await house.hear("image.misconfigured")
+        await house.hear("image.updated")
+    assert (warning["application"], warning["alias"]) == ("argocd/two", "app")
+
+
+async def test_unreadable_application_is_said_and_counted(house: House) -> None:
+    async with house.running():
+        await house.hear("applications.listed")
+        house.cluster.tell(Unreadable("argocd/three", "spec is a list"))
+        event = await house.hear("application.unreadable")
+    assert event["reason"] == "spec is a list"
+
+
+async def test_image_that_does_not_run_is_not_managed(house: House) -> None:
+    application = helm_application("two", OTHER)
+    house.registry.push(OTHER, "v1.0", "v2.0")
+    house.git.seed(URL, {"apps/two/Chart.yaml": "name: two\n"})
+    house.cluster.put(replace(application, live_images=("registry.example.com/else:v1",)))
+    async with house.running():
+        skipped = await house.hear("image.skipped")
+    assert skipped["reason"] == "not-found"
+    assert len([commit for commit in house.git.log(URL) if "two" in commit.message]) == 0
+
+
+async def test_downgrade_never_happens_when_the_newer_tag_left_the_registry(house: House) -> None:
+    house.cluster.put(helm_application("one", IMAGE, live="v9.0"))
+    async with house.running():
+        await house.hear("image.up_to_date")
+    assert len(house.git.log(URL)) == 1
+
+
+async def test_rollback_by_a_person_is_held_until_something_newer_appears(house: House) -> None:
+    async with house.running():
+        await house.hear("image.updated")
+        old = house.git.file(URL, OVERRIDE).replace("v2.0", "v1.0")
+        house.git.seed(URL, {OVERRIDE: old})
+    fresh = House(house.cluster, house.registry, house.git, house.store)
+    fresh.registry.push(IMAGE, "v3.0")
+    async with fresh.running():
+        event = await fresh.hear("image.updated")
+    assert (event["from"], event["to"]) == ("v1.0", "v3.0")
+
+
+async def test_argocd_method_patches_the_application(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, method="argocd"))
+    async with house.running():
+        await house.hear("image.updated", count=2)
+    two = house.cluster.applications[ApplicationName("argocd", "two")]
+    assert two.sources[0].helm_parameters == (Parameter("image.tag", "v2.0", force_string=True),)
+
+
+async def test_patched_application_is_not_patched_again(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, method="argocd"))
+    async with house.running():
+        await house.hear("image.updated", count=2)
+        await house.hear("round.finished", count=3)
+    assert house.cluster.patched == [ApplicationName("argocd", "two")]
+
+
+async def test_dry_run_says_what_it_would_do_and_does_nothing(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, method="argocd"))
+    async with house.running(dry_run=True):
+        await house.hear("image.would_update", count=2)
+    assert len(house.git.log(URL)) == 1
+    assert house.cluster.patched == []
+
+
+async def test_stop_writes_what_still_lingers(house: House) -> None:
+    house.pace = replace(house.pace, linger=3600, longest_linger=3600)
+    async with house.running():
+        await house.hear("image.update_decided")
+        assert len(house.git.log(URL)) == 1
+    assert "value: v2.0" in house.git.file(URL, OVERRIDE)
+
+
+async def test_application_deleted_before_the_write_is_not_written(house: House) -> None:
+    house.pace = replace(house.pace, linger=3600, longest_linger=3600)
+    async with house.running():
+        await house.hear("image.update_decided")
+        house.cluster.delete(ApplicationName("argocd", "one"))
+        await house.hear("application.gone")
+    assert len(house.git.log(URL)) == 1
+
+
+async def test_once_writes_and_ends_well(house: House) -> None:
+    assert await house.run_once()
+    assert "value: v2.0" in house.git.file(URL, OVERRIDE)
+
+
+async def test_once_ends_badly_when_something_is_in_error(house: House) -> None:
+    house.registry.fail(IMAGE, RegistryError("down"))
+    assert not await house.run_once()
+
+
+async def test_round_is_summarised_in_the_words_operators_know(house: House) -> None:
+    house.cluster.put(helm_application("two", OTHER))
+    await house.run_once()
+    summary = house.said("round.finished")[-1]
+    assert {key: summary[key] for key in summary if key not in ("event", "log_level")} == {
+        "applications": 2,
+        "images_considered": 2,
+        "images_skipped": 0,
+        "images_updated": 1,
+        "errors": 1,
+    }
+
+
+async def test_applications_of_one_repository_share_its_polls(house: House) -> None:
+    house.cluster.put(*(helm_application(f"app{number}", IMAGE) for number in range(50)))
+    await house.run_once()
+    assert sum(house.registry.looks.values()) == 1

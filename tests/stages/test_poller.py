@@ -1,0 +1,225 @@
+"""The poller: each repository when it is due, once for all who want it, and only what changed is passed on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from tests.fakes.cluster import helm_application
+from tests.fakes.memory import MemoryStore
+from updater.domain.annotations import track
+from updater.domain.candidates import Snapshot, TagRecord
+from updater.domain.errors import RegistryError, RegistryThrottled
+from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, TrackedApplication
+from updater.domain.polling import PollKey, Wants
+from updater.ports import Due
+from updater.stages.poller import Poller
+
+pytestmark = pytest.mark.looptime
+
+IMAGE = "registry.example.com/team/app"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+INTERVAL = 100.0
+
+
+def now() -> datetime:
+    return START + timedelta(seconds=asyncio.get_running_loop().time())
+
+
+@dataclass
+class TimedRegistry:
+    """Notes when it was asked for what; a test sets what it answers."""
+
+    tags: tuple[str, ...] = ("v1",)
+    error: Exception | None = None
+    asked: list[tuple[float, Wants]] = field(default_factory=list)
+    last: Snapshot | None = None
+
+    async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
+        self.asked.append((asyncio.get_running_loop().time(), wants))
+        if self.error:
+            raise self.error
+        tags = tuple(TagRecord(tag) for tag in self.tags)
+        if self.last is None or self.last.tags != tags:
+            self.last = Snapshot(key.repository, tags, now())
+        return self.last
+
+    def waits(self) -> list[float]:
+        return [later - earlier for (earlier, _), (later, _) in pairwise(self.asked)]
+
+
+@dataclass
+class Desk:
+    """A poller under test, and the mail that it sent."""
+
+    registry: TimedRegistry = field(default_factory=TimedRegistry)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    inbox: asyncio.Queue[ApplicationSeen | ApplicationGone] = field(default_factory=asyncio.Queue)
+    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved] = field(default_factory=asyncio.Queue)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Poller]:
+        poller = Poller(self.registry, self.store, self.store, self.inbox, self.out, INTERVAL, now)
+        task = asyncio.create_task(poller.run())
+        try:
+            yield poller
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def observed(self) -> list[Snapshot]:
+        mail = [self.out.get_nowait() for _ in range(self.out.qsize())]
+        return [message.snapshot for message in mail if isinstance(message, ImageObserved)]
+
+
+def tracked(name: str = "one", annotations: Mapping[str, str] | None = None) -> TrackedApplication:
+    found = track(helm_application(name, IMAGE, annotations), "argocd")
+    assert found is not None
+    assert not found.problems
+    return found
+
+
+async def test_new_repository_is_looked_at_at_once() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+    assert [time for time, _ in desk.registry.asked] == [0]
+
+
+async def test_repository_is_looked_at_once_an_interval() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(INTERVAL * 10)
+    assert all(0.9 * INTERVAL <= wait <= INTERVAL for wait in desk.registry.waits())
+
+
+async def test_application_is_passed_on_before_its_snapshots() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        first, second = await desk.out.get(), await desk.out.get()
+    assert isinstance(first, ApplicationSeen)
+    assert isinstance(second, ImageObserved)
+
+
+async def test_unchanged_snapshot_wakes_nobody() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(INTERVAL * 5)
+    assert len(desk.observed()) == 1
+
+
+async def test_new_tag_is_passed_on() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        desk.registry.tags = ("v1", "v2")
+        await asyncio.sleep(INTERVAL)
+    assert [len(snapshot.tags) for snapshot in desk.observed()] == [1, 2]
+
+
+async def test_second_application_of_a_repository_costs_no_look() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked("one")))
+        await desk.inbox.put(ApplicationSeen(tracked("two")))
+        await asyncio.sleep(1)
+    assert len(desk.registry.asked) == 1
+
+
+async def test_application_that_wants_more_is_served_at_once() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked("one")))
+        await asyncio.sleep(1)
+        await desk.inbox.put(ApplicationSeen(tracked("two", {"app.update-strategy": "newest-build"})))
+        await asyncio.sleep(1)
+    assert [bool(wants.metadata) for _, wants in desk.registry.asked] == [False, True]
+
+
+async def test_repository_nobody_wants_any_more_is_left_alone() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        await desk.inbox.put(ApplicationGone(tracked().name))
+        await asyncio.sleep(INTERVAL * 5)
+    assert len(desk.registry.asked) == 1
+
+
+async def test_failure_is_passed_on_as_incomplete_once() -> None:
+    desk = Desk(TimedRegistry(error=RegistryError("500")))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(INTERVAL * 5)
+    assert [snapshot.incomplete for snapshot in desk.observed()] == ["500"]
+
+
+async def test_failing_repository_is_asked_less_and_less() -> None:
+    desk = Desk(TimedRegistry(error=RegistryError("500")))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(INTERVAL * 8)
+    waits = desk.registry.waits()
+    assert waits == sorted(waits)
+    assert waits[-1] > 2 * waits[0]
+
+
+async def test_recovered_repository_tells_its_tags_again() -> None:
+    """Also when they are the same as before the failure: the stages behind us were told that nothing is known."""
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        desk.registry.error = RegistryError("500")
+        await asyncio.sleep(INTERVAL)
+        desk.registry.error = None
+        await asyncio.sleep(INTERVAL * 3)
+    assert [bool(snapshot.incomplete) for snapshot in desk.observed()] == [False, True, False]
+
+
+async def test_throttled_repository_waits_as_long_as_the_registry_asks() -> None:
+    desk = Desk(TimedRegistry(error=RegistryThrottled("429", retry_after=5000)))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(4000)
+    assert len(desk.registry.asked) == 1
+
+
+async def test_restart_continues_where_the_last_run_was() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(30)
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        assert len(desk.registry.asked) == 1
+        await asyncio.sleep(INTERVAL)
+    assert len(desk.registry.asked) == 2
+
+
+async def test_clock_that_was_set_back_delays_no_poll_by_more_than_an_interval() -> None:
+    desk = Desk()
+    key = tracked().images[0].poll
+    desk.store.due[key] = Due(START + timedelta(days=300), START + timedelta(days=301))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(INTERVAL + 1)
+    assert len(desk.registry.asked) >= 1
+
+
+async def test_first_seen_times_are_filled_in() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+    assert desk.observed()[0].tags[0].first_seen == START

@@ -1,0 +1,197 @@
+"""Argo CD's Application as the API server or a manifest tells it, decoded to the few fields that matter here.
+
+Kubernetes says `null` where it could say nothing, so every field may be missing or null.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from updater.domain.application import Application, ApplicationName, Parameter, Source
+from updater.domain.errors import Misconfigured
+
+ANNOTATION_PREFIX = "argocd-image-updater.argoproj.io/"
+REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
+
+_BLOCKS = {"helm": "Helm", "kustomize": "Kustomize", "plugin": "Plugin", "directory": "Directory"}
+
+
+class _Wire(msgspec.Struct, rename="camel", gc=False):
+    """A JSON object; fields that are not named here are skipped unread."""
+
+
+class _Metadata(_Wire):
+    name: str = ""
+    namespace: str = ""
+    annotations: dict[str, str | None] | None = None
+    labels: dict[str, str | None] | None = None
+
+
+class _Parameter(_Wire):
+    name: str = ""
+    value: str | None = None
+    force_string: bool | None = None
+
+
+class _Helm(_Wire):
+    parameters: list[_Parameter] | None = None
+    value_files: list[str] | None = None
+
+
+class _Kustomize(_Wire):
+    images: list[str] | None = None
+
+
+class _Plugin(_Wire):
+    env: list[_Parameter] | None = None
+
+
+class _Directory(_Wire):
+    pass
+
+
+class _Source(_Wire):
+    repo_url: str | None = msgspec.field(default=None, name="repoURL")
+    path: str | None = None
+    target_revision: str | None = None
+    chart: str | None = None
+    ref: str | None = None
+    name: str | None = None
+    helm: _Helm | None = None
+    kustomize: _Kustomize | None = None
+    plugin: _Plugin | None = None
+    directory: _Directory | None = None
+
+
+class _Hydrator(_Wire):
+    dry_source: _Source | None = None
+
+
+class _Spec(_Wire):
+    project: str | None = None
+    source: _Source | None = None
+    sources: list[_Source] | None = None
+    source_hydrator: _Hydrator | None = None
+
+
+class _Summary(_Wire):
+    images: list[str] | None = None
+
+
+class _Status(_Wire):
+    source_type: str | None = None
+    source_types: list[str] | None = None
+    summary: _Summary | None = None
+
+
+class _Manifest(_Wire):
+    metadata: _Metadata
+    spec: _Spec | None = None
+    status: _Status | None = None
+
+
+_decoder = msgspec.json.Decoder(_Manifest)
+
+
+def decode_application(raw: bytes | msgspec.Raw) -> Application:
+    """Read an Application from JSON.
+
+    Raises:
+        Misconfigured: it is no Application; the text says which field is wrong.
+    """
+    try:
+        return _application(_decoder.decode(raw), "")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(error) from None
+
+
+def convert_application(manifest: object, default_namespace: str) -> Application:
+    """Read an Application from a parsed manifest; one without a namespace is in the default one.
+
+    Raises:
+        Misconfigured: it is no Application; the text says which field is wrong.
+    """
+    try:
+        return _application(msgspec.convert(manifest, _Manifest), default_namespace)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> Misconfigured:
+    return Misconfigured(f"the Application cannot be read: {error}")
+
+
+def _application(manifest: _Manifest, default_namespace: str) -> Application:
+    metadata, spec, status = manifest.metadata, manifest.spec or _Spec(), manifest.status or _Status()
+    if not metadata.name:
+        raise Misconfigured("the Application cannot be read: it has no metadata.name")
+    return Application(
+        name=ApplicationName(sys.intern(metadata.namespace or default_namespace), metadata.name),
+        annotations=_own_annotations(metadata.annotations or {}),
+        labels={sys.intern(key): _text(value) for key, value in (metadata.labels or {}).items()},
+        project=_text(spec.project) or "default",
+        sources=_sources(spec, status),
+        multi_source=bool(spec.sources) and spec.source_hydrator is None,
+        live_images=None if status.summary is None else _texts(status.summary.images),
+    )
+
+
+def _own_annotations(annotations: Mapping[str, str | None]) -> dict[str, str]:
+    return {
+        sys.intern(key.removeprefix(ANNOTATION_PREFIX)): _text(value)
+        for key, value in annotations.items()
+        if key.startswith(ANNOTATION_PREFIX)
+    }
+
+
+def _sources(spec: _Spec, status: _Status) -> tuple[Source, ...]:
+    """Give the sources in Argo CD's order of precedence: hydrator, then the list, then the single one."""
+    if spec.source_hydrator is not None:
+        single = spec.source_hydrator.dry_source
+    elif spec.sources:
+        types: Sequence[str] = status.source_types or ()
+        known = types if len(types) == len(spec.sources) else [""] * len(spec.sources)
+        return tuple(_source(source, kind) for source, kind in zip(spec.sources, known, strict=True))
+    else:
+        single = spec.source
+    return (_source(single, status.source_type or ""),) if single is not None else ()
+
+
+def _source(source: _Source, status_type: str) -> Source:
+    helm, kustomize, plugin = source.helm or _Helm(), source.kustomize or _Kustomize(), source.plugin or _Plugin()
+    return Source(
+        repo_url=_text(source.repo_url),
+        path=_text(source.path),
+        target_revision=_text(source.target_revision),
+        chart=_text(source.chart),
+        ref=_text(source.ref),
+        name=_text(source.name),
+        kind=_kind(source, status_type),
+        helm_parameters=_parameters(helm.parameters),
+        value_files=_texts(helm.value_files),
+        kustomize_images=_texts(kustomize.images),
+        plugin_env=_parameters(plugin.env),
+    )
+
+
+def _kind(source: _Source, status_type: str) -> str:
+    """Tell a source's type: its one explicit block decides, as it does for Argo CD; the status may lag behind it."""
+    explicit = [kind for block, kind in _BLOCKS.items() if getattr(source, block) is not None]
+    if len(explicit) == 1:
+        return explicit[0]
+    return sys.intern(status_type) or ("Helm" if source.chart else "")
+
+
+def _parameters(parameters: Iterable[_Parameter] | None) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(sys.intern(each.name), _text(each.value), bool(each.force_string)) for each in parameters or ()
+    )
+
+
+def _text(text: str | None) -> str:
+    return sys.intern(text or "")
+
+
+def _texts(texts: Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(sys.intern(text) for text in texts or ())

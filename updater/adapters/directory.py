@@ -1,0 +1,157 @@
+"""Applications and Secrets from a directory of manifests: for a laptop, for CI, and for the demo.
+
+The directory is looked at now and then; files are read again when they change. Where Argo CD would patch an
+Application, its manifest is edited, and not one byte of it more than is needed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from updater.adapters.argocd import REFRESH_ANNOTATION
+from updater.adapters.manifests import Files, load_manifests, rewrite
+from updater.domain.application import Application, ApplicationName
+from updater.domain.change import Edit
+from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFound
+from updater.domain.target import ApplicationTarget
+from updater.formats.application_manifest import annotate_application, edit_application
+from updater.ports import ClusterEvent, Gone, LabelledSecret, Listed, Readable, Seen, Unreadable
+
+log = structlog.get_logger()
+
+_LONGEST_HINT = 1_000
+
+_Told = dict[ApplicationName | str, Application | str]
+"""What there is: an Application, or why it (or a file) is unreadable."""
+
+
+class DirectoryCluster:
+    """Implements `ApplicationSource`, `RepositorySecrets` and `ApplicationWriter`."""
+
+    def __init__(self, root: Path, *, default_namespace: str = "argocd", interval: float = 0.5) -> None:
+        self._root = root
+        self._default_namespace = default_namespace
+        self._interval = interval
+        self._files: Files = {}
+        self._writing = asyncio.Lock()
+        self._failure = ""
+
+    async def events(self) -> AsyncIterator[ClusterEvent]:
+        told: _Told = {}
+        listed = False
+        while True:
+            try:
+                files = await self._load()
+            except ClusterError as error:
+                self._failed(str(error))
+            else:
+                self._worked()
+                for event in _changes(told, _present(files)):
+                    yield event
+                if not listed:
+                    listed = True
+                    yield Listed()
+            await asyncio.sleep(self._interval)
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        files = await self._load()
+        for secret in _secrets(files):
+            if (secret.namespace, secret.name) == (namespace, name):
+                return secret.data
+        problems = [file.broken or "; ".join(file.unreadable.values()) for file in files.values()]
+        told = "; ".join(filter(None, problems))[:_LONGEST_HINT]
+        hint = f" (what cannot be read: {told})" if told else ""
+        raise SecretNotFound(f"Secret {namespace}/{name} is in no manifest of {self._root}{hint}: add it")
+
+    async def secrets_labelled(self, namespace: str, label: str, values: Sequence[str]) -> Sequence[LabelledSecret]:
+        return [
+            secret
+            for secret in _secrets(await self._load())
+            if secret.namespace == namespace and secret.labels.get(label) in values
+        ]
+
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        name = target.application
+
+        def change(text: str) -> str:
+            return edit_application(text, name, target.source, target.kind, edits, self._default_namespace)
+
+        return await self._edit(name, change)
+
+    async def refresh(self, name: ApplicationName) -> None:
+        def change(text: str) -> str:
+            return annotate_application(text, name, REFRESH_ANNOTATION, "normal", self._default_namespace)
+
+        await self._edit(name, change)
+
+    async def _edit(self, name: ApplicationName, change: Callable[[str], str]) -> bool:
+        async with self._writing:
+            try:
+                return await self._try(name, change)
+            except ApplicationConflict:
+                return await self._try(name, change)
+
+    async def _try(self, name: ApplicationName, change: Callable[[str], str]) -> bool:
+        path = self._path(name, await self._load())
+        try:
+            return await asyncio.to_thread(rewrite, path, change)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ClusterError(f"{path} cannot be edited: {error}; let the updater write it") from error
+
+    def _path(self, name: ApplicationName, files: Files) -> Path:
+        for path, file in files.items():
+            if name in file.applications:
+                return path
+        raise ClusterError(f"Application {name} is in no manifest of {self._root} any more")
+
+    async def _load(self) -> Files:
+        try:
+            files = await asyncio.to_thread(load_manifests, self._root, self._files, self._default_namespace)
+        except OSError as error:
+            raise ClusterError(
+                f"directory {self._root} cannot be read: {error.strerror}; set applications.directory"
+            ) from error
+        self._files = files
+        return files
+
+    def _failed(self, reason: str) -> None:
+        if self._failure != reason:
+            self._failure = reason
+            log.warning("cluster.unreachable", directory=str(self._root), reason=reason)
+
+    def _worked(self) -> None:
+        if self._failure:
+            self._failure = ""
+            log.info("cluster.reachable", directory=str(self._root))
+
+
+def _present(files: Files) -> _Told:
+    """Say what there is; of an Application in several files the first counts, and the others are unreadable."""
+    present: _Told = {}
+    for path, file in files.items():
+        if file.broken:
+            present[str(path)] = file.broken
+        for name, application in file.applications.items():
+            if name in present:
+                present[str(path)] = f"{path}: Application {name} is in another file too: remove one of them"
+            present.setdefault(name, application)
+        present |= file.unreadable
+    return present
+
+
+def _changes(told: _Told, present: _Told) -> Iterator[ClusterEvent]:
+    """Tell what is new since it was told last, and remember it as told."""
+    for name in [name for name in told if name not in present]:
+        del told[name]
+        yield Gone(name) if isinstance(name, ApplicationName) else Readable(name)
+    for name, thing in present.items():
+        if told.get(name) != thing:
+            told[name] = thing
+            yield Seen(thing) if isinstance(thing, Application) else Unreadable(str(name), thing)
+
+
+def _secrets(files: Files) -> Iterator[LabelledSecret]:
+    for file in files.values():
+        yield from file.secrets

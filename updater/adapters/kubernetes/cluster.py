@@ -1,0 +1,194 @@
+"""Applications and Secrets of a Kubernetes cluster."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from updater.adapters.argocd import REFRESH_ANNOTATION
+from updater.adapters.argocd_patch import image_patch
+from updater.adapters.kubernetes.connection import APPLICATIONS, SECRETS, ApiError, Connection
+from updater.adapters.kubernetes.reflector import Pace, Reflector
+from updater.adapters.secret_data import decode_secret
+from updater.domain.application import ApplicationName
+from updater.domain.change import Edit
+from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFound
+from updater.domain.target import ApplicationTarget
+from updater.ports import ClusterEvent, LabelledSecret, Listed
+
+log = structlog.get_logger()
+
+_QUEUE_SIZE = 1_000
+_WRITE_TRIES = 2
+_NOT_FOUND = 404
+_CONFLICTS = frozenset({409, 422})
+"""422 is how a failed `test` of a JSON patch is answered."""
+_PAGE = 500
+_MOST_PAGES = 200
+
+
+class _SecretMetadata(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    labels: dict[str, str] | None = None
+
+
+class _Secret(msgspec.Struct):
+    metadata: _SecretMetadata
+    data: dict[str, str | None] | None = None
+
+
+class _ListMetadata(msgspec.Struct):
+    next_page: str | None = msgspec.field(default=None, name="continue")
+
+
+class _SecretList(msgspec.Struct):
+    metadata: _ListMetadata
+    items: list[_Secret] | None = None
+
+
+_decode_secret = msgspec.json.Decoder(_Secret).decode
+_decode_secrets = msgspec.json.Decoder(_SecretList).decode
+_decode_object = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class KubernetesCluster:
+    """Implements `ApplicationSource`, `RepositorySecrets` and `ApplicationWriter`."""
+
+    def __init__(self, connection: Connection, namespaces: Sequence[str], pace: Pace) -> None:
+        self._connection = connection
+        self._namespaces = tuple(dict.fromkeys(namespaces)) or ("",)
+        self._pace = pace
+        self._reflectors: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def open(
+        cls, namespaces: Sequence[str], kubeconfig: Path | None = None, context: str = "", pace: Pace | None = None
+    ) -> "KubernetesCluster":
+        """Read how the cluster is reached; whether it is, the first request tells.
+
+        Args:
+            namespaces: whose Applications are told; empty: all.
+            kubeconfig: None: as the pod that this is, else what kubectl would use.
+            context: of the kubeconfig; empty: its current one.
+            pace: None: that of production.
+
+        Raises:
+            Misconfigured: there is no configuration, or it cannot be used.
+        """
+        return cls(await Connection.open(kubeconfig, context), namespaces, pace or Pace())
+
+    async def close(self) -> None:
+        await self._end(self._reflectors)
+        await self._connection.close()
+
+    async def events(self) -> AsyncIterator[ClusterEvent]:
+        queue: asyncio.Queue[ClusterEvent | Exception] = asyncio.Queue(_QUEUE_SIZE)
+        unlisted = set(self._namespaces)
+        tasks = {asyncio.create_task(self._reflect(each, queue, unlisted), name=f"watch {each}") for each in unlisted}
+        self._reflectors |= tasks
+        try:
+            while True:
+                event = await queue.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            await self._end(tasks)
+
+    async def _reflect(
+        self, namespace: str, queue: asyncio.Queue[ClusterEvent | Exception], unlisted: set[str]
+    ) -> None:
+        """Pass on what happens in one namespace; `Listed` only when all namespaces have been."""
+
+        async def tell(event: ClusterEvent) -> None:
+            if isinstance(event, Listed):
+                unlisted.discard(namespace)
+            if not isinstance(event, Listed) or not unlisted:
+                await queue.put(event)
+
+        try:
+            await Reflector(self._connection, namespace, tell, self._pace).run()
+        except Exception as error:  # noqa: BLE001 - a fault of ours, to be raised where events are taken
+            await queue.put(error)
+
+    async def _end(self, tasks: set[asyncio.Task[None]]) -> None:
+        ending = list(tasks)
+        self._reflectors.difference_update(ending)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        try:
+            body = await self._connection.get(SECRETS, namespace, name)
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                raise SecretNotFound(f"Secret {namespace}/{name} does not exist: create it") from error
+            raise
+        try:
+            return decode_secret(_decode_secret(body).data)
+        except (ValueError, msgspec.DecodeError) as error:
+            raise ClusterError(f"Secret {namespace}/{name} cannot be read: {error}") from None
+
+    async def secrets_labelled(self, namespace: str, label: str, values: Sequence[str]) -> Sequence[LabelledSecret]:
+        selector = ("labelSelector", f"{label} in ({','.join(values)})")
+        found: list[LabelledSecret] = []
+        next_page = ""
+        for _ in range(_MOST_PAGES):
+            query = [selector, ("limit", str(_PAGE)), *([("continue", next_page)] if next_page else [])]
+            body = await self._connection.get(SECRETS, namespace, query=query)
+            try:
+                page = _decode_secrets(body)
+                found += [_labelled(secret) for secret in page.items or ()]
+            except (ValueError, msgspec.DecodeError) as error:
+                raise ClusterError(f"the Secrets of namespace {namespace} cannot be read: {error}") from None
+            next_page = page.metadata.next_page or ""
+            if not next_page:
+                return found
+        raise ClusterError(f"namespace {namespace} has more than {_MOST_PAGES * _PAGE} Secrets with the label {label}")
+
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        namespace, name = target.application
+        conflict: ApiError | None = None
+        for _ in range(_WRITE_TRIES):
+            present = self._object(await self._connection.get(APPLICATIONS, namespace, name))
+            patch = image_patch(present, target, edits)
+            if not patch:
+                return False
+            try:
+                answer = await self._connection.patch(
+                    APPLICATIONS, namespace, name, "application/json-patch+json", patch
+                )
+            except ApiError as error:
+                if error.status not in _CONFLICTS:
+                    raise
+                conflict = error
+            else:
+                self._confirm(answer, target, edits)
+                return True
+        raise ApplicationConflict(f"Application {target.application} was changed by somebody else: {conflict}")
+
+    def _confirm(self, answer: bytes, target: ApplicationTarget, edits: Sequence[Edit]) -> None:
+        if image_patch(self._object(answer), target, edits):
+            raise ClusterError(
+                f"Application {target.application} did not keep the change: its schema or an admission webhook of the "
+                "cluster took it back"
+            )
+
+    def _object(self, body: bytes) -> dict[str, object]:
+        try:
+            return _decode_object(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ClusterError(f"the API server's answer is no object: {error}") from error
+
+    async def refresh(self, name: ApplicationName) -> None:
+        patch = {"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}}
+        await self._connection.patch(APPLICATIONS, *name, "application/merge-patch+json", patch)
+
+
+def _labelled(secret: _Secret) -> LabelledSecret:
+    metadata = secret.metadata
+    return LabelledSecret(metadata.namespace, metadata.name, metadata.labels or {}, decode_secret(secret.data))

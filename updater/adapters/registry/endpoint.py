@@ -1,0 +1,108 @@
+"""One registry as it is configured: every request to it passes the same pace, breaker and authentication.
+
+Texts of errors go on from the registry's name; who asked adds that.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from yarl import URL
+
+from updater.adapters.registry.auth import Access, Authenticator
+from updater.adapters.registry.breaker import CircuitBreaker, NoAnswer
+from updater.adapters.registry.credentials import Credentials
+from updater.adapters.registry.http import Answer, Transport
+from updater.adapters.registry.limiter import Limiter
+from updater.domain.errors import RegistryError, RegistryThrottled
+from updater.formats.http_headers import retry_after
+from updater.ports import Secrets
+from updater.settings.registries import RegistrySettings
+
+log = structlog.get_logger()
+
+_TOKEN_BYTES = 2**20
+_THROTTLED = 429
+_UNAVAILABLE = 503
+_DOWN = (502, 503, 504)
+"""What stands in front of a registry says that nobody answers behind it."""
+
+
+class Endpoint:
+    """Asks one registry."""
+
+    def __init__(
+        self,
+        settings: RegistrySettings,
+        secrets: Secrets,
+        script_directories: Sequence[Path],
+        now: Callable[[], datetime],
+    ) -> None:
+        self.settings = settings
+        self.page_size: int | None = None
+        """What the registry was found to accept in place of the usual; 0: none at all."""
+        self._base = URL(settings.api_url)
+        self._now = now
+        self._transport = Transport(settings)
+        self._limiter = Limiter(settings.limit, settings.burst)
+        self._breaker = CircuitBreaker(settings.name)
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        credentials = Credentials(settings, secrets, script_directories)
+        self._authenticator = Authenticator(credentials, self._ask_token_service, self._transport.allows)
+
+    def url(self, path: str) -> URL:
+        """Return the address of a path of the API, such as `v2/team/app/tags/list`."""
+        return URL(f"{self.settings.api_url}/{path}", encoded=True)
+
+    def is_own(self, url: URL) -> bool:
+        return url.origin() == self._base.origin()
+
+    async def ask(self, method: str, url: URL, access: Access, headers: Mapping[str, str], limit: int) -> Answer:
+        """Ask the registry, authenticated; whatever its status, unless that says to come again another time.
+
+        Raises:
+            RegistryError: in any of its kinds.
+            Misconfigured: the credentials cannot be used.
+        """
+
+        async def ask(authorization: str) -> Answer:
+            added = {"Authorization": authorization} if authorization else {}
+            answer = await self._send(method, url, {**headers, **added}, limit)
+            if answer.status in (401, 403) and not self.is_own(answer.url):
+                raise RegistryError(f"redirects to {answer.url.host}, which refuses us (status {answer.status})")
+            return answer
+
+        if not self.is_own(url):
+            return await ask("")
+        return await self._authenticator.authorized(access, ask)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], limit: int) -> Answer:
+        await self._limiter.turn()
+        async with self._slots, self._breaker.request():
+            answer = await self._transport.send(method, url, headers, limit)
+            self._raise_if_throttled(answer)
+            if answer.status in _DOWN:
+                raise NoAnswer(f"is down, says what stands in front of it (status {answer.status})")
+        self._limiter.succeeded()
+        return answer
+
+    def _raise_if_throttled(self, answer: Answer) -> None:
+        header = answer.headers.get("Retry-After", "")
+        if answer.status == _THROTTLED or (answer.status == _UNAVAILABLE and header):
+            asked = retry_after(header, self._now())
+            pause = self._limiter.throttled(asked)
+            log.warning("registry.throttled", registry=self.settings.name, retry_after=asked, seconds=pause)
+            raise RegistryThrottled(
+                f"asks for fewer requests (status {answer.status})", None if asked is None else pause
+            )
+
+    async def _ask_token_service(self, url: URL, headers: Mapping[str, str]) -> Answer:
+        async with self._slots:
+            answer = await self._transport.send("GET", url, headers, _TOKEN_BYTES)
+        self._raise_if_throttled(answer)
+        return answer

@@ -1,0 +1,136 @@
+"""Look at one repository again and again, as deep as wanted, and tell whether anything changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from updater.adapters.registry.metadata import Metadata
+from updater.adapters.registry.remote import RemoteRepository
+from updater.adapters.registry.tags import TagList, read_tags
+from updater.domain.candidates import Snapshot, TagRecord
+from updater.domain.errors import Misconfigured, RegistryError
+from updater.domain.filters import TagFilters
+from updater.domain.image import Repository
+from updater.domain.platform import Platform
+from updater.domain.policy import Policy
+from updater.domain.polling import Wants
+from updater.ports import TagMemory
+
+_CONFIRMED_AFTER = timedelta(seconds=60)
+
+
+@dataclass(slots=True)
+class Observer:
+    """What is known of one repository as one identity: the last complete answer, and what it was made of."""
+
+    repository: Repository
+    metadata: Metadata
+    tags: TagMemory
+    own_platform: Platform
+    now: Callable[[], datetime]
+    _restored: bool = False
+    _listed: TagList | None = None
+    _count: int = 0
+    """Tags in the last complete list."""
+    _shrunk_at: datetime | None = None
+    """When a list that is suspiciously short was first seen."""
+    _snapshot: Snapshot | None = None
+    _compared: "_Compared | None" = field(default=None)
+
+    async def observe(self, remote: RemoteRepository, wants: Wants) -> Snapshot:
+        """Return a complete snapshot; the one of before when nothing changed.
+
+        Raises:
+            RegistryError: in any of its kinds.
+            Misconfigured: somebody has to mend something.
+        """
+        await self._restore()
+        listing = wants.names or bool(wants.metadata)
+        names = await self._names(remote) if listing else ()
+        existing = await self.metadata.look_at_digests(remote, wants.digests)
+        compared = self._compared_tags(names, wants.metadata)
+        platforms = self._platforms(wants)
+        await self.metadata.look_into(remote, compared.names, platforms)
+        unlisted = sorted(existing.difference(names))
+        digests = existing | compared.set
+        records = tuple(
+            TagRecord(
+                name,
+                self.metadata.digest(name) if name in digests else "",
+                self.metadata.builds(name, platforms) if name in compared.set else None,
+            )
+            for name in (*names, *unlisted)
+        )
+        if listing:
+            self.metadata.forget_all_but((*names, *unlisted))
+        return self._unless_same(Snapshot(self.repository, records, self.now(), listed=listing))
+
+    async def _restore(self) -> None:
+        if not self._restored:
+            remembered = await self.tags.digests(self.repository)
+            self.metadata.restore(remembered)
+            self._count = len(remembered)
+            self._restored = True
+
+    async def _names(self, remote: RemoteRepository) -> tuple[str, ...]:
+        listed = await read_tags(remote, self._listed)
+        self._check_shrinking(len(listed.names))
+        self._listed = listed
+        self._count = len(listed.names)
+        return listed.names
+
+    def _check_shrinking(self, count: int) -> None:
+        """Refuse a list that lost half of its tags or more, until a second look a minute later says the same."""
+        if not self._count or count * 2 > self._count:
+            self._shrunk_at = None
+            return
+        now = self.now()
+        self._shrunk_at = self._shrunk_at or now
+        if now - self._shrunk_at < _CONFIRMED_AFTER:
+            raise RegistryError(
+                f"lists {count} tags where it had {self._count}: the list shrank, "
+                f"and is believed when another look, {_CONFIRMED_AFTER.seconds} s later, says the same",
+            )
+        self._shrunk_at = None
+
+    def _compared_tags(self, names: tuple[str, ...], policies: frozenset[Policy]) -> "_Compared":
+        """Choose the tags of which builds are compared; filtering is done again only for another list."""
+        before = self._compared
+        if before is None or before.listed is not names or before.policies != policies:
+            filters = _filters(policies)
+            passed = tuple(name for name in names if any(not each.drops(name) for each in filters))
+            before = self._compared = _Compared(names, policies, passed, frozenset(passed))
+        return before
+
+    def _platforms(self, wants: Wants) -> Sequence[Platform]:
+        """Merge the platforms of the policies: one that names none means our own."""
+        wanted = {platform for policy in wants.metadata for platform in policy.platforms or (self.own_platform,)}
+        return sorted(wanted)
+
+    def _unless_same(self, snapshot: Snapshot) -> Snapshot:
+        before = self._snapshot
+        if before is None or before.tags != snapshot.tags or before.listed != snapshot.listed:
+            self._snapshot = snapshot
+            return snapshot
+        return before
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Which tags of a list pass the filters of which policies."""
+
+    listed: tuple[str, ...]
+    policies: frozenset[Policy]
+    names: tuple[str, ...]
+    set: frozenset[str]
+
+
+def _filters(policies: frozenset[Policy]) -> list[TagFilters]:
+    """Compile filters; a policy whose filters are malformed gets no candidates, and its image is told elsewhere."""
+    compiled = []
+    for policy in policies:
+        try:
+            compiled.append(TagFilters.of(policy))
+        except Misconfigured:
+            continue
+    return compiled

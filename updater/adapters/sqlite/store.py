@@ -1,0 +1,236 @@
+"""What survives a restart: image metadata, tags, due times and writes, in one SQLite file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from updater.adapters.sqlite.database import Database, typed_rows
+from updater.domain.application import ApplicationName
+from updater.domain.candidates import Build, Snapshot
+from updater.domain.decision import Memory
+from updater.domain.image import ImageVersion, Repository
+from updater.domain.platform import Platform
+from updater.domain.polling import PollKey
+from updater.domain.secrets import parse_credential_source
+from updater.domain.target import Target
+from updater.ports import Due, PendingWrite
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_FORGOTTEN_AFTER_DAYS = 180
+"""What nobody asked for this long is of images that are not tracked any more."""
+
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+
+_decode_builds = msgspec.json.Decoder(tuple[Build, ...]).decode
+
+
+class SqliteStore:
+    """Implements `ImageMetadata`, `TagMemory`, `DueTimes` and `WriteMemory`; every method may raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteStore":
+        """Open the database, or begin a new one; one that cannot be read is set aside, and an error is logged.
+
+        Raises:
+            StoreError: the path cannot be used.
+        """
+        store = cls(await Database.open(path))
+        try:
+            await store._forget_unused()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def builds(self, digests: Sequence[str], platforms: Sequence[Platform]) -> Mapping[str, tuple[Build, ...]]:
+        rows = await self._database.rows(
+            "SELECT digest, builds, used_on FROM builds WHERE platforms = ?"
+            " AND digest IN (SELECT value FROM json_each(?))",
+            (_platforms(platforms), msgspec.json.encode(digests).decode()),
+            tuple[str, bytes, int],
+        )
+        stale = [digest for digest, _, used_on in rows if used_on != _today()]
+        if stale:
+            await self._mark_used(stale, platforms)
+        return {digest: _decode_builds(stored) for digest, stored, _ in rows}
+
+    async def remember_builds(self, digest: str, platforms: Sequence[Platform], builds: Sequence[Build]) -> None:
+        row = (digest, _platforms(platforms), msgspec.json.encode(builds), _today())
+        async with self._database.transaction() as connection:
+            await connection.execute("INSERT OR REPLACE INTO builds VALUES (?, ?, ?, ?)", row)
+
+    async def digests(self, repository: Repository) -> Mapping[str, str]:
+        rows = await self._database.rows(
+            "SELECT tag, digest FROM tags WHERE host = ? AND repository = ?",
+            (repository.host, repository.name),
+            tuple[str, str],
+        )
+        return dict(rows)
+
+    async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
+        place = (key.repository.host, key.repository.name)
+        async with self._database.transaction() as connection:
+            rows = await connection.execute_fetchall(
+                "SELECT tag, digest, first_seen FROM tags WHERE host = ? AND repository = ?", place
+            )
+            known = {tag: (digest, seen) for tag, digest, seen in typed_rows(rows, tuple[str, str, int | None])}
+            merged = _merged(known, snapshot)
+            changed = [(*place, tag, *row) for tag, row in merged.items() if known.get(tag) != row]
+            gone = [(*place, tag) for tag in known.keys() - merged.keys()] if snapshot.listed else []
+            if changed:
+                await connection.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)", changed)
+            if gone:
+                await connection.executemany("DELETE FROM tags WHERE host = ? AND repository = ? AND tag = ?", gone)
+        first_seen = {tag: _optional_moment(row[1]) for tag, row in merged.items()}
+        return replace(snapshot, tags=tuple(replace(tag, first_seen=first_seen[tag.name]) for tag in snapshot.tags))
+
+    async def due_times(self) -> Mapping[PollKey, Due]:
+        rows = await self._database.rows(
+            "SELECT host, repository, credentials, polled_at, due_at FROM due",
+            (),
+            tuple[str, str, str, int, int],
+        )
+        return {
+            PollKey(Repository(host, name), parse_credential_source(credentials) if credentials else None): Due(
+                _moment(polled_at), _moment(due_at)
+            )
+            for host, name, credentials, polled_at, due_at in rows
+        }
+
+    async def set_due(self, key: PollKey, due: Due) -> None:
+        credentials = str(key.credentials) if key.credentials else ""
+        times = (_microseconds(due.polled_at), _microseconds(due.due_at))
+        row = (key.repository.host, key.repository.name, credentials, *times)
+        async with self._database.transaction() as connection:
+            await connection.execute("INSERT OR REPLACE INTO due VALUES (?, ?, ?, ?, ?)", row)
+
+    async def memory(self, name: ApplicationName, alias: str, target: Target) -> Memory:
+        rows = await self._database.rows(
+            "SELECT written_tag, written_digest, rejected_tag, rejected_digest FROM writes"
+            " WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
+            _place(name, alias, target),
+            tuple[str, str, str, str],
+        )
+        for tag, digest, rejected_tag, rejected_digest in rows:
+            return Memory(ImageVersion(tag, digest), ImageVersion(rejected_tag, rejected_digest))
+        return Memory()
+
+    async def begin(self, name: ApplicationName, pending: Sequence[PendingWrite]) -> None:
+        rows = [
+            (*_place(name, each.alias, each.target), each.version.tag, each.version.digest, each.commit)
+            for each in pending
+        ]
+        async with self._database.transaction(durable=True) as connection:
+            await connection.executemany("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    async def pending(self, name: ApplicationName, alias: str, target: Target) -> PendingWrite | None:
+        rows = await self._database.rows(
+            "SELECT tag, digest, pushed_commit FROM pending"
+            " WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
+            _place(name, alias, target),
+            tuple[str, str, str],
+        )
+        for tag, digest, commit in rows:
+            return PendingWrite(target, alias, ImageVersion(tag, digest), commit)
+        return None
+
+    async def written(
+        self,
+        name: ApplicationName,
+        alias: str,
+        target: Target,
+        version: ImageVersion,
+        commit: str,
+        at: datetime,
+    ) -> None:
+        """Record a confirmed write; what was pending or rejected at its place is settled by it."""
+        place = _place(name, alias, target)
+        async with self._database.transaction(durable=True) as connection:
+            await connection.execute(
+                "INSERT OR REPLACE INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', '')",
+                (*place, version.tag, version.digest, commit, _microseconds(at)),
+            )
+            await connection.execute(
+                "DELETE FROM pending WHERE namespace = ? AND application = ? AND alias = ? AND target = ?", place
+            )
+
+    async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
+        async with self._database.transaction(durable=True) as connection:
+            await connection.execute(
+                "INSERT INTO writes (namespace, application, alias, target, rejected_tag, rejected_digest)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET rejected_tag = excluded.rejected_tag, rejected_digest = excluded.rejected_digest",
+                (*_place(name, alias, target), version.tag, version.digest),
+            )
+
+    async def _mark_used(self, digests: Sequence[str], platforms: Sequence[Platform]) -> None:
+        rows = [(_today(), digest, _platforms(platforms)) for digest in digests]
+        async with self._database.transaction() as connection:
+            await connection.executemany("UPDATE builds SET used_on = ? WHERE digest = ? AND platforms = ?", rows)
+
+    async def _forget_unused(self) -> None:
+        """Forget metadata and repositories that nobody looked at for long; never what was written or rejected."""
+        day = _today() - _FORGOTTEN_AFTER_DAYS
+        async with self._database.transaction() as connection:
+            await connection.execute("DELETE FROM builds WHERE used_on < ?", (day,))
+            forgotten = await connection.execute_fetchall(
+                "DELETE FROM due WHERE due_at < ? RETURNING host, repository",
+                (day * (_DAY // _MICROSECOND),),
+            )
+            await connection.executemany(
+                "DELETE FROM tags WHERE host = ?1 AND repository = ?2"
+                " AND NOT EXISTS (SELECT 1 FROM due WHERE host = ?1 AND repository = ?2)",
+                [tuple(row) for row in forgotten],
+            )
+
+
+def _merged(known: Mapping[str, tuple[str, int | None]], snapshot: Snapshot) -> dict[str, tuple[str, int | None]]:
+    """Give each tag of a snapshot the digest last observed, and the time when it was first in a complete list."""
+    seen = _microseconds(snapshot.observed_at) if snapshot.listed else None
+    merged: dict[str, tuple[str, int | None]] = {}
+    for tag in snapshot.tags:
+        digest, first_seen = known.get(tag.name, ("", None))
+        merged[tag.name] = (tag.digest or digest, seen if first_seen is None else first_seen)
+    return merged
+
+
+def _place(name: ApplicationName, alias: str, target: Target) -> tuple[str, str, str, str]:
+    """Say where a write is remembered: a file keeps its memory when the credentials for it change."""
+    return (name.namespace, name.name, alias, _target(target))
+
+
+def _target(target: Target) -> str:
+    """Name a target without the user and password that may stand in its URL."""
+    return _USERINFO.sub("", str(target))
+
+
+def _platforms(platforms: Sequence[Platform]) -> str:
+    return ",".join(sorted({str(platform) for platform in platforms}))
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def _optional_moment(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _moment(microseconds)
+
+
+def _today() -> int:
+    return (datetime.now(UTC) - _EPOCH) // _DAY

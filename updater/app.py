@@ -1,0 +1,148 @@
+"""The composition root: real adapters around the pipeline, signals, and how the process starts and ends."""
+
+import asyncio
+import os
+import platform
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+import uvloop
+
+from updater import __version__
+from updater.adapters.git.client import GitClient
+from updater.adapters.registry.client import RegistryClient
+from updater.adapters.sqlite.store import SqliteStore
+from updater.config.environment import unsupported_variables
+from updater.config.registries_conf import load_registries
+from updater.domain.errors import Misconfigured, UpdaterError
+from updater.domain.platform import own_platform
+from updater.pipeline import Cluster, Pipeline, build_pipeline
+from updater.ports import RepositorySecrets
+from updater.settings.daemon import Settings
+
+log = structlog.get_logger()
+
+_GIT_CACHE_BYTES = 32 * 2**20
+
+
+class SecretCluster(Cluster, RepositorySecrets, Protocol):
+    """Where Applications and the Secrets that they need live."""
+
+
+def run_daemon(settings: Settings, environ: Mapping[str, str], *, once: bool = False, dry_run: bool = False) -> bool:
+    """Run until told to end by SIGTERM or SIGINT, or, with `once`, until all is done; tell whether all is well.
+
+    Raises:
+        Misconfigured: the settings cannot be followed; found before anything is started.
+        UpdaterError: what the settings name cannot be used.
+    """
+    try:
+        return uvloop.run(_run(settings, environ, once=once, dry_run=dry_run or settings.updates.dry_run))
+    except UpdaterError:
+        raise
+    except Exception:
+        log.exception("daemon.crashed")
+        return False
+
+
+async def _run(settings: Settings, environ: Mapping[str, str], *, once: bool, dry_run: bool) -> bool:
+    stop = _stop_on_signals()
+    log.info(
+        "daemon.started",
+        version=__version__,
+        pid=os.getpid(),
+        applications=settings.applications.source,
+        interval_seconds=settings.polling.interval,
+        dry_run=dry_run,
+    )
+    for name in unsupported_variables(environ):
+        log.warning("variable.unsupported", variable=name, reason="it has no effect: remove it")
+    healthy = True
+    async with open_pipeline(settings, once=once, dry_run=dry_run) as pipeline:
+        if once:
+            healthy = await pipeline.run_once(stop)
+        else:
+            await pipeline.run(stop)
+    log.info("daemon.stopped")
+    return healthy
+
+
+@asynccontextmanager
+async def open_pipeline(settings: Settings, *, once: bool = False, dry_run: bool = False) -> AsyncIterator[Pipeline]:
+    """Open the adapters that the settings ask for, and close them at the end.
+
+    Raises:
+        Misconfigured: the settings cannot be followed.
+    """
+    registries = load_registries(settings.registries.file)
+    ca_data = _ca_data(settings)
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(_open_cluster(settings))
+        store = await SqliteStore.open(settings.state.path)
+        stack.push_async_callback(store.close)
+        own = own_platform(platform.system(), platform.machine())
+        registry = RegistryClient(registries, cluster, store, store, own_platform=own, now=_now)
+        stack.push_async_callback(registry.close)
+        git = GitClient(
+            cluster,
+            argocd_namespace=settings.argocd.namespace,
+            ca_data=ca_data,
+            max_pack_bytes=settings.git.max_pack,
+            cache_bytes=_GIT_CACHE_BYTES,
+            max_file_bytes=settings.git.max_file,
+            timeout=settings.git.timeout,
+        )
+        stack.push_async_callback(git.close)
+        yield build_pipeline(settings, cluster, registry, git, store, _now, once=once, dry_run=dry_run)
+
+
+@asynccontextmanager
+async def _open_cluster(settings: Settings) -> AsyncIterator[SecretCluster]:
+    applications = settings.applications
+    if applications.directory is not None:
+        from updater.adapters.directory import DirectoryCluster  # noqa: PLC0415 - one of the two is enough
+
+        yield DirectoryCluster(applications.directory, default_namespace=settings.argocd.namespace)
+        return
+    from updater.adapters.kubernetes.cluster import KubernetesCluster  # noqa: PLC0415 - its import costs seconds
+
+    namespaces = applications.namespaces or (settings.argocd.namespace,)
+    cluster = await KubernetesCluster.open(namespaces, applications.kubeconfig, applications.context)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Set the event on the first SIGTERM or SIGINT; the second one ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        log.info("daemon.signalled", signal=number.name)
+        stop.set()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, on_signal, each)
+    return stop
+
+
+def _ca_data(settings: Settings) -> str:
+    path = settings.git.ca_file
+    if path is None:
+        return ""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"git.ca_file is {path}, which cannot be read: {error}") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

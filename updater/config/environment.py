@@ -1,0 +1,78 @@
+"""Options from the environment: each has a variable of its own, and AIU's variables mean what they meant."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from updater.config.options import OPTIONS, Option, nearest
+
+PREFIX = "UPDATER_"
+
+_INHERITED = {
+    "ARGOCD_NAMESPACE": "argocd.namespace",
+    "IMAGE_UPDATER_WATCH_NAMESPACES": "applications.namespaces",
+    "IMAGE_UPDATER_INTERVAL": "polling.interval",
+    "IMAGE_UPDATER_LOGLEVEL": "log.level",
+    "IMAGE_UPDATER_LOGFORMAT": "log.format",
+    "GIT_COMMIT_USER": "git.user",
+    "GIT_COMMIT_EMAIL": "git.email",
+}
+"""Options under AIU's names for them."""
+_SPELLINGS = {
+    ("IMAGE_UPDATER_LOGLEVEL", "trace"): "debug",
+    ("IMAGE_UPDATER_LOGLEVEL", "warn"): "warning",
+    ("IMAGE_UPDATER_LOGLEVEL", "fatal"): "error",
+    ("IMAGE_UPDATER_LOGLEVEL", "panic"): "error",
+}
+"""AIU's values that are spelled differently here."""
+_UNSUPPORTED = (
+    "IMAGE_UPDATER_KUBE_EVENTS",
+    "MAX_CONCURRENT_APPS",
+    "MAX_CONCURRENT_RECONCILES",
+    "GIT_COMMIT_METHOD",
+    "GIT_COMMIT_SIGN_OFF",
+    "GIT_COMMIT_SIGNING_KEY",
+    "GIT_COMMIT_SIGNING_METHOD",
+    "ENABLE_WEBHOOK",
+)
+"""AIU's variables that would change what the daemon does, and do not."""
+_SERVICE_LINK = re.compile(r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)")
+"""What the kubelet sets in every pod for a Service whose name begins with `updater`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable that sets an option."""
+
+    name: str
+    option: Option
+    text: str
+
+
+def variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Variable]:
+    """Find the variables that set something, our own after AIU's, and add those that nobody knows to `problems`.
+
+    An empty variable sets nothing, as a manifest's placeholder.
+    """
+    for name, path in _INHERITED.items():
+        text = environ.get(name, "").strip()
+        if text:
+            yield Variable(name, OPTIONS[path], _SPELLINGS.get((name, text.lower()), text))
+    known = {option.variable: option for option in OPTIONS.values()}
+    ours = [variable.removeprefix(PREFIX) for variable in known]
+    for name in sorted(environ):
+        if name in known and environ[name].strip():
+            yield Variable(name, known[name], environ[name].strip())
+        elif name not in known and name.startswith(PREFIX) and not _service_link(name):
+            problems.append(
+                f"variable {name}: there is no such setting; {nearest(name.removeprefix(PREFIX), ours, PREFIX)}"
+            )
+
+
+def unsupported_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the variables of AIU that ask for something the daemon does not do; they are worth a warning each."""
+    return tuple(name for name in _UNSUPPORTED if environ.get(name, "").strip().lower() not in ("", "false", "0"))
+
+
+def _service_link(name: str) -> bool:
+    return _SERVICE_LINK.fullmatch(name.removeprefix(PREFIX)) is not None

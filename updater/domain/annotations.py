@@ -1,0 +1,291 @@
+"""An Application's annotations, read: what is tracked, how it is chosen, and what in them is wrong.
+
+Keys and meanings are AIU's, deprecated spellings included; the keys beyond AIU's are listed in `IMAGE_KEYS` and
+`APPLICATION_KEYS` beside them.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from updater.domain.application import Application
+from updater.domain.durations import parse_go_duration
+from updater.domain.errors import Misconfigured
+from updater.domain.image import ImageEntry, ImageReference, ImageVersion
+from updater.domain.messages import Problem, TrackedApplication, TrackedImage
+from updater.domain.platform import parse_platform
+from updater.domain.policy import Output, Policy, Strategy
+from updater.domain.policy_check import check_policy
+from updater.domain.polling import PollKey
+from updater.domain.references import parse_entry, parse_reference, split_image_list
+from updater.domain.secrets import CredentialSource, SecretKind, parse_credential_source
+from updater.domain.target import ImageKeys
+from updater.domain.targeting import choose_target
+
+PREFIX = "argocd-image-updater.argoproj.io/"
+
+POLICY_KEYS = frozenset(
+    {
+        "update-strategy",
+        "allow-tags",
+        "ignore-tags",
+        "force-update",
+        "pull-secret",
+        "skip-tags",
+        "minimum-age",
+        "extract",
+        "sort",
+        "allow-downgrade",
+        "semver-loose",
+        "pause",
+    },
+)
+"""Of one image (`<alias>.<key>`), or of all images of the application."""
+IMAGE_KEYS = frozenset(
+    {
+        "platforms",
+        "helm.image-name",
+        "helm.image-tag",
+        "helm.image-spec",
+        "kustomize.image-name",
+        "pin",
+        "output",
+        "source",
+    },
+)
+APPLICATION_KEYS = frozenset(
+    {"image-list", "write-back-method", "write-back-target", "git-branch", "git-repository", "rollback"},
+)
+
+STRATEGIES = {str(strategy): strategy for strategy in Strategy} | {
+    "latest": Strategy.NEWEST_BUILD,
+    "name": Strategy.ALPHABETICAL,
+}
+_DEFAULT_KEYS = ImageKeys(name="image.name", tag="image.tag")
+"""Where no annotation names any: AIU's defaults for Helm; Kustomize has no need of them."""
+_NO_IMAGES = (
+    f"annotation {PREFIX}image-list is missing or empty: name the images to keep up to date, "
+    "such as app=registry.example.com/team/app"
+)
+_DEPRECATED = {"tag-match": "allow-tags"}
+_BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
+    ("0", "f", "F", "FALSE", "false", "False"),
+    False,
+)
+
+
+def track(application: Application, argocd_namespace: str) -> TrackedApplication | None:
+    """Read an application's annotations; None when none of them is the updater's.
+
+    A problem with one image leaves the others tracked; a problem with the application leaves none.
+    """
+    if not application.annotations:
+        return None
+    annotations = dict(application.annotations)
+    items = split_image_list(annotations.get("image-list", ""))
+    if not items:
+        return TrackedApplication(application, problems=(Problem("", _NO_IMAGES),))
+    entries, problems = _read_entries(items)
+    images: dict[str, TrackedImage] = {}
+    for entry in entries:
+        try:
+            settings = _Settings(annotations, entry.alias)
+            for meant in _meant(application, entry):
+                image = _track_image(application, settings, meant, argocd_namespace)
+                images.setdefault(image.alias, image)
+        except Misconfigured as error:
+            problems.append(Problem(entry.alias, str(error)))
+    warnings = tuple(_unknown_keys(annotations, [entry.alias for entry in entries]))
+    return TrackedApplication(application, tuple(images.values()), tuple(problems), warnings)
+
+
+def _read_entries(items: Sequence[str]) -> tuple[list[ImageEntry], list[Problem]]:
+    """Read the entries of an image-list; of several with one alias, none is followed."""
+    entries: dict[str, list[ImageEntry]] = {}
+    problems: list[Problem] = []
+    for item in items:
+        try:
+            entry = parse_entry(item)
+        except Misconfigured as error:
+            problems.append(Problem("", f"annotation {PREFIX}image-list: {error}"))
+        else:
+            entries.setdefault(entry.alias, []).append(entry)
+    for alias, same in entries.items():
+        if len(same) > 1:
+            names = " and ".join(entry.reference.written for entry in same)
+            problems.append(Problem(alias, f"alias {alias!r} stands for {names}: give each an alias of its own"))
+    return [same[0] for same in entries.values() if len(same) == 1], problems
+
+
+def _meant(application: Application, entry: ImageEntry) -> Iterator[ImageEntry]:
+    """Give the entry itself, or for `<registry>/<organisation>/*` one for each live image that it covers."""
+    if not entry.reference.written.endswith("/*"):
+        yield entry
+        return
+    prefix = str(entry.reference.repository).removesuffix("*")
+    for live in application.live_images or ():
+        reference = live_reference(live)
+        if reference is not None and str(reference.repository).startswith(prefix):
+            alias = parse_entry(reference.written).alias
+            yield replace(entry, alias=alias, reference=reference.at(ImageVersion()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """The annotations as one image sees them."""
+
+    annotations: Mapping[str, str]
+    alias: str
+
+    def __getitem__(self, key: str) -> str:
+        """Return the image's own value of a key, else the application's where the key may be given there, else ""."""
+        keys = [f"{self.alias}.{key}", *([key] if key not in IMAGE_KEYS else [])]
+        for deprecated, present in _DEPRECATED.items():
+            if present == key:
+                keys += [f"{self.alias}.{deprecated}", deprecated]
+        return next((self.annotations[key].strip() for key in keys if self.annotations.get(key, "").strip()), "")
+
+    def flag(self, key: str) -> bool:
+        text = self[key]
+        if text and text not in _BOOLEANS:
+            raise self.wrong(key, text, "write true or false")
+        return _BOOLEANS.get(text, False)
+
+    def listed(self, key: str) -> tuple[str, ...]:
+        return tuple(item.strip() for item in self[key].split(",") if item.strip())
+
+    def wrong(self, key: str, value: str, remedy: str) -> Misconfigured:
+        place = f"{self.alias}.{key}" if f"{self.alias}.{key}" in self.annotations else key
+        return Misconfigured(f"annotation {PREFIX}{place} is {value!r}: {remedy}")
+
+
+def _track_image(
+    application: Application,
+    settings: _Settings,
+    entry: ImageEntry,
+    argocd_namespace: str,
+) -> TrackedImage:
+    policy = _policy(settings, entry)
+    if policy.strategy is Strategy.DIGEST and not policy.constraint:
+        policy = _with_live_tag(policy, entry, application)
+    problems = check_policy(policy)
+    if problems:
+        raise Misconfigured("; ".join(problems))
+    keys = _image_keys(settings)
+    return TrackedImage(
+        alias=entry.alias,
+        image=entry.reference,
+        policy=policy,
+        poll=PollKey(entry.reference.repository, _pull_secret(settings, application)),
+        keys=keys,
+        target=choose_target(application, keys, settings["source"], argocd_namespace),
+        force_update=settings.flag("force-update"),
+    )
+
+
+def _policy(settings: _Settings, entry: ImageEntry) -> Policy:
+    minimum_age = settings["minimum-age"]
+    return Policy(
+        strategy=_strategy(settings),
+        constraint=entry.constraint,
+        allow_tags=settings["allow-tags"],
+        ignore_tags=settings.listed("ignore-tags"),
+        skip_tags=settings.listed("skip-tags"),
+        platforms=tuple(parse_platform(text) for text in settings.listed("platforms")),
+        output=_output(settings),
+        extract=settings["extract"],
+        sort=settings["sort"],
+        minimum_age=timedelta(seconds=parse_go_duration(minimum_age)) if minimum_age else timedelta(),
+        allow_downgrade=settings.flag("allow-downgrade"),
+        semver_loose=settings.flag("semver-loose"),
+        rollback_overwrite=_rollback(settings),
+        pin=settings["pin"],
+        paused="the annotation pause is set" if settings.flag("pause") else "",
+    )
+
+
+def _strategy(settings: _Settings) -> Strategy:
+    text = settings["update-strategy"]
+    strategy = STRATEGIES.get(text.lower() or Strategy.SEMVER)
+    if strategy is None:
+        raise settings.wrong("update-strategy", text, f"write one of {', '.join(STRATEGIES)}")
+    return strategy
+
+
+def _output(settings: _Settings) -> Output | None:
+    text = settings["output"]
+    try:
+        return Output(text) if text else None
+    except ValueError:
+        raise settings.wrong("output", text, f"write one of {', '.join(Output)}") from None
+
+
+def _rollback(settings: _Settings) -> bool:
+    text = settings["rollback"]
+    if text not in ("", "respect", "overwrite"):
+        raise settings.wrong("rollback", text, "write respect or overwrite")
+    return text == "overwrite"
+
+
+def _with_live_tag(policy: Policy, entry: ImageEntry, application: Application) -> Policy:
+    """Follow the deployed tag's digest, when the image-list names no tag."""
+    for live in application.live_images or ():
+        reference = live_reference(live)
+        if reference and reference.repository == entry.reference.repository and reference.version.tag:
+            return replace(policy, constraint=reference.version.tag)
+    raise Misconfigured(
+        f"image {entry.reference.written} has update-strategy digest but names no tag, and none is deployed: "
+        f"write {entry.alias}={entry.reference.written}:<tag> in the image-list",
+    )
+
+
+def _image_keys(settings: _Settings) -> ImageKeys:
+    keys = ImageKeys(
+        name=settings["helm.image-name"],
+        tag=settings["helm.image-tag"],
+        spec=settings["helm.image-spec"],
+        kustomize_name=settings["kustomize.image-name"],
+    )
+    if keys.kustomize_name and (keys.name or keys.tag or keys.spec):
+        raise Misconfigured(
+            f"annotations {settings.alias}.helm.* and {settings.alias}.kustomize.image-name exclude each other: "
+            "keep those of the application's own kind",
+        )
+    if keys == ImageKeys():
+        return _DEFAULT_KEYS
+    return keys
+
+
+def _pull_secret(settings: _Settings, application: Application) -> CredentialSource | None:
+    text = settings["pull-secret"]
+    if not text:
+        return None
+    source = parse_credential_source(text)
+    in_cluster = source.kind in (SecretKind.SECRET, SecretKind.PULL_SECRET)
+    if in_cluster and source.namespace != application.name.namespace:
+        raise settings.wrong(
+            "pull-secret",
+            text,
+            f"a Secret has to be in the application's own namespace {application.name.namespace}",
+        )
+    return source
+
+
+def live_reference(text: str) -> ImageReference | None:
+    """Parse an entry of `status.summary.images`; None for what is no image reference."""
+    try:
+        return parse_reference(text)
+    except Misconfigured:
+        return None
+
+
+def _unknown_keys(annotations: Mapping[str, str], aliases: list[str]) -> Iterator[Problem]:
+    known = {*APPLICATION_KEYS, *POLICY_KEYS, *_DEPRECATED}
+    per_image = POLICY_KEYS | IMAGE_KEYS | _DEPRECATED.keys()
+    known.update(f"{alias}.{key}" for alias in aliases for key in per_image)
+    for key in sorted(annotations.keys() - known):
+        nearest = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "remove it, or see the list of annotations"
+        alias = next((alias for alias in aliases if key.startswith(f"{alias}.")), "")
+        yield Problem(alias, f"annotation {PREFIX}{key} is not understood: {hint}")

@@ -1,0 +1,132 @@
+"""Edit an Application where it is a manifest in a file, maybe one of many documents: only our own parameters."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from updater.domain.application import ApplicationName
+from updater.domain.change import Edit
+from updater.domain.errors import EditError
+from updater.domain.target import FileKind
+from updater.formats.kustomize import put_override_images
+from updater.formats.overrides import FORCE_STRING, ParameterList, put_parameters
+from updater.formats.yaml_layout import Content
+from updater.formats.yaml_lookup import as_mapping, find, own_items, put, text_at
+from updater.formats.yaml_splice import Draft
+from updater.formats.yaml_tree import MappingNode, Stream, parse, refusal
+
+_GROUP = "argoproj.io/"
+_DEFAULT_NAMESPACE = "argocd"
+_PARAMETERS = ParameterList(("helm", "parameters"), FORCE_STRING)
+_ENVIRONMENT = ParameterList(("plugin", "env"))
+_IMAGES = ("kustomize", "images")
+
+
+def edit_application(
+    text: str,
+    application: ApplicationName,
+    source: int | None,
+    kind: FileKind,
+    edits: Sequence[Edit],
+    default_namespace: str = _DEFAULT_NAMESPACE,
+) -> str:
+    """Make the parameters of one source of an Application hold the edits.
+
+    Args:
+        text: the whole file.
+        application: which of the file's documents is meant.
+        source: index into the Application's sources; None where there is only one.
+        kind: one of the `OVERRIDE_…` kinds: which parameters.
+        edits: what they shall hold.
+        default_namespace: of manifests that name none.
+
+    Raises:
+        EditError: the Application is not there, or cannot be edited without touching other values.
+    """
+    stream = parse(text)
+    draft = Draft(stream)
+    place = _source(_find(stream, application, default_namespace), source)
+    path, missing = _edit(draft, place, kind, edits)
+    if missing:
+        put(draft, place, path, missing)
+    return draft.finish().text
+
+
+def annotate_application(
+    text: str,
+    application: ApplicationName,
+    key: str,
+    value: str,
+    default_namespace: str = _DEFAULT_NAMESPACE,
+) -> str:
+    """Set an annotation of an Application.
+
+    Raises:
+        EditError: the Application is not there, or cannot be edited without touching other values.
+    """
+    stream = parse(text)
+    draft = Draft(stream)
+    put(draft, _find(stream, application, default_namespace), ["metadata", "annotations", key], value)
+    return draft.finish().text
+
+
+def _edit(
+    draft: Draft,
+    place: MappingNode,
+    kind: FileKind,
+    edits: Sequence[Edit],
+) -> tuple[tuple[str, ...], list[Content]]:
+    """Change what the source has; return what it does not have, and where that goes."""
+    match kind:
+        case FileKind.OVERRIDE_HELM:
+            return _PARAMETERS.path, put_parameters(draft, place, _PARAMETERS, edits)
+        case FileKind.OVERRIDE_PLUGIN:
+            return _ENVIRONMENT.path, put_parameters(draft, place, _ENVIRONMENT, edits)
+        case FileKind.OVERRIDE_KUSTOMIZE:
+            return _IMAGES, put_override_images(draft, place, _IMAGES, edits)
+        case FileKind.OVERRIDE | FileKind.HELM_VALUES | FileKind.KUSTOMIZATION | FileKind.MANIFESTS:
+            raise EditError(f"an Application has no parameters of the kind {kind}: use write-back-method git")
+        case _:
+            assert_never(kind)
+
+
+def _find(stream: Stream, application: ApplicationName, default_namespace: str) -> MappingNode:
+    found = [
+        document
+        for document in stream.documents
+        if isinstance(document, MappingNode)
+        and text_at(document, "kind") == "Application"
+        and text_at(document, "apiVersion").startswith(_GROUP)
+        and _name(document, default_namespace) == application
+    ]
+    if len(found) != 1:
+        how_often = "is not in this file" if not found else f"is in this file {len(found)} times"
+        raise EditError(f"Application {application} {how_often}: correct its metadata")
+    return found[0]
+
+
+def _name(document: MappingNode, default_namespace: str) -> ApplicationName:
+    namespace = text_at(document, "metadata", "namespace") or default_namespace
+    return ApplicationName(namespace, text_at(document, "metadata", "name"))
+
+
+def _source(application: MappingNode, index: int | None) -> MappingNode:
+    """Find the source to change, in Argo CD's order of precedence: hydrator, then the list, then the single one."""
+    spec = _child(application, "spec")
+    if find(spec, "sourceHydrator") is not None:
+        return _child(_child(spec, "sourceHydrator"), "drySource")
+    sources = own_items(spec, "sources")
+    if not sources:
+        return _child(spec, "source")
+    if index is None and len(sources) > 1:
+        raise refusal(sources[0].line, f"the Application has {len(sources)} sources", "set <alias>.source to one")
+    if (index or 0) >= len(sources):
+        problem = f"the Application has {len(sources)} sources, not one of number {index}"
+        raise refusal(sources[0].line, problem, "correct the annotation <alias>.source")
+    return as_mapping(sources[index or 0])
+
+
+def _child(mapping: MappingNode, key: str) -> MappingNode:
+    index = find(mapping, key)
+    if index is None:
+        raise refusal(mapping.line, f"{key} is missing", "complete the Application")
+    return as_mapping(mapping.pairs[index][1])

@@ -1,0 +1,172 @@
+"""The stages and the queues between them: how they start, go on, and end without losing what was decided."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, UpdateDecided, UpdateWithdrawn
+from updater.ports import ApplicationSource, ApplicationWriter, Author, DueTimes, GitServer, Registry, TagMemory
+from updater.ports import WriteMemory as _WriteMemory
+from updater.settings.daemon import Settings
+from updater.stages.application_writer import ApplicationPatcher
+from updater.stages.board import Board
+from updater.stages.branch_writer import BranchWriter
+from updater.stages.decider import Decider
+from updater.stages.keyed import Pace
+from updater.stages.poller import Poller
+from updater.stages.watcher import Watcher
+from updater.stages.writer import Writer
+
+log = structlog.get_logger()
+
+_QUEUE_SIZE = 1000
+_LISTED_WITHIN = 60.0
+"""Seconds for the Applications to be listed when everything is to be done once."""
+
+
+class Cluster(ApplicationSource, ApplicationWriter, Protocol):
+    """Where Applications live."""
+
+
+class Store(DueTimes, TagMemory, _WriteMemory, Protocol):
+    """What survives a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Watcher -> poller -> decider -> writer."""
+
+    watcher: Watcher
+    poller: Poller
+    decider: Decider
+    writer: Writer
+    board: Board
+    interval: float
+    """Seconds between two summaries."""
+    grace: float
+    """Seconds to end in."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then finish what was decided; a stage that crashes ends all of them."""
+        async with asyncio.TaskGroup() as tasks:
+            stages = self._start(tasks)
+            rounds = tasks.create_task(self._summarise(), name="rounds")
+            await stop.wait()
+            log.info("daemon.stopping", grace_seconds=self.grace)
+            rounds.cancel()
+            await self._end(stages)
+
+    async def run_once(self, stop: asyncio.Event) -> bool:
+        """Look at everything once and write what is needed; tell whether nothing is in error."""
+        async with asyncio.TaskGroup() as tasks:
+            stages = self._start(tasks)
+            looked = tasks.create_task(self._first_round(_LISTED_WITHIN), name="first round")
+            stopped = tasks.create_task(stop.wait(), name="stop")
+            await asyncio.wait({looked, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            complete = looked.done() and looked.result()
+            looked.cancel()
+            stopped.cancel()
+            await self._end(stages)
+        return self._report() == 0 and complete
+
+    def _start(self, tasks: asyncio.TaskGroup) -> "_Running":
+        return _Running(
+            watcher=tasks.create_task(self.watcher.run(), name="watcher"),
+            poller=tasks.create_task(self.poller.run(), name="poller"),
+            decider=tasks.create_task(self.decider.run(), name="decider"),
+            writer=tasks.create_task(self.writer.run(), name="writer"),
+        )
+
+    async def _end(self, stages: "_Running") -> None:
+        """Take no more in, decide on what was observed, write what was decided: all within the grace period."""
+        try:
+            async with asyncio.timeout(self.grace):
+                await _cancelled(stages.watcher)
+                await _cancelled(stages.poller)
+                await self.decider.inbox.join()
+                await _cancelled(stages.decider)
+                await self.writer.inbox.join()
+                await _cancelled(stages.writer)
+        except TimeoutError:
+            log.warning("daemon.cut_short", grace_seconds=self.grace)
+            for stage in stages.all():
+                stage.cancel()
+
+    async def _first_round(self, listed_within: float | None) -> bool:
+        """Wait until every Application that exists has been seen, and every repository looked at."""
+        try:
+            async with asyncio.timeout(listed_within):
+                await self.watcher.listed.wait()
+        except TimeoutError:
+            log.error("applications.not_listed", waited_seconds=listed_within)  # noqa: TRY400 - the wait has no story
+            return False
+        await self.poller.inbox.join()
+        await self.poller.all_polled()
+        await self.decider.inbox.join()
+        return True
+
+    async def _summarise(self) -> None:
+        await self._first_round(None)
+        while True:
+            self._report()
+            await asyncio.sleep(self.interval)
+
+    def _report(self) -> int:
+        """Log the round's summary; return the number of errors."""
+        summary = self.board.summary()
+        log.info("round.finished", **asdict(summary))
+        return summary.errors
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The stages' tasks."""
+
+    watcher: asyncio.Task[None]
+    poller: asyncio.Task[None]
+    decider: asyncio.Task[None]
+    writer: asyncio.Task[None]
+
+    def all(self) -> tuple[asyncio.Task[None], ...]:
+        return (self.watcher, self.poller, self.decider, self.writer)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def build_pipeline(
+    settings: Settings,
+    cluster: Cluster,
+    registry: Registry,
+    git: GitServer,
+    store: Store,
+    now: Callable[[], datetime],
+    *,
+    once: bool = False,
+    dry_run: bool = False,
+) -> Pipeline:
+    """Join the stages by bounded queues: a slow stage makes those before it wait, and loses nothing."""
+    board = Board()
+    seen: asyncio.Queue[ApplicationSeen | ApplicationGone] = asyncio.Queue(_QUEUE_SIZE)
+    observed: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved] = asyncio.Queue(_QUEUE_SIZE)
+    decided: asyncio.Queue[UpdateDecided | UpdateWithdrawn] = asyncio.Queue(_QUEUE_SIZE)
+    git_settings = settings.git
+    pace = Pace(git_settings.linger, git_settings.max_batch_age, git_settings.max_batch)
+    author = Author(git_settings.user, git_settings.email)
+    branches = BranchWriter(git, cluster, store, board, author, git_settings.push_tries, now, dry_run)
+    patcher = ApplicationPatcher(cluster, store, board, now, dry_run)
+    return Pipeline(
+        watcher=Watcher(cluster, board, seen, settings.argocd.namespace),
+        poller=Poller(registry, store, store, seen, observed, settings.polling.interval, now, not once),
+        decider=Decider(store, board, observed, decided, now),
+        writer=Writer(decided, branches, patcher, pace, git_settings.concurrency),
+        board=board,
+        interval=settings.polling.interval,
+        grace=settings.shutdown.grace,
+    )

@@ -1,0 +1,126 @@
+"""What an operator can set for the daemon: `config/updater.yaml` in types, with its defaults."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from updater.settings.units import Duration, Interval, Size
+
+DEFAULT_REGISTRIES_CONF = Path("/app/config/registries.conf")
+"""Where AIU's manifests mount it."""
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Namespace = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one concern."""
+
+
+class ArgoCD(_Section, frozen=True):
+    """The Argo CD beside us."""
+
+    namespace: Namespace = "argocd"
+    """Where Argo CD runs, and keeps its repository credentials."""
+
+
+class Applications(_Section, frozen=True):
+    """Where Applications are found."""
+
+    source: Literal["kubernetes", "directory"] = "kubernetes"
+    """The API server of a cluster, or a directory of manifests."""
+    directory: Path | None = None
+    """The directory, when `source` is `directory`; None for a cluster."""
+    namespaces: tuple[Namespace, ...] = ()
+    """Whose Applications are kept up to date; empty: those in `argocd.namespace` alone."""
+    kubeconfig: Path | None = None
+    """None: the cluster the daemon runs in, else what kubectl would use."""
+    context: str = ""
+    """Of the kubeconfig; empty: its current one."""
+
+
+class RegistryFiles(_Section, frozen=True):
+    """What is told about registries, and how far their credentials may reach."""
+
+    file: Path | None = None
+    """AIU's `registries.conf`; None: `/app/config/registries.conf` where there is one, else built-in registries."""
+    script_directories: tuple[Path, ...] = (Path("/app/scripts"), Path("/scripts"))
+    """Only scripts inside of these are run for `ext:` credentials; empty: none is."""
+
+
+class Polling(_Section, frozen=True):
+    """How often registries are asked."""
+
+    interval: Interval = Interval(120)
+    """Seconds between two looks at a repository."""
+
+
+class Git(_Section, frozen=True):
+    """How changes are written to Git."""
+
+    user: Text = "argocd-image-updater"
+    """Name of the commits' author and committer."""
+    email: Text = "noreply@argoproj.io"
+    linger: Duration = Duration(2)
+    """Seconds without a new change to a branch before those that wait become one commit."""
+    max_batch_age: Duration = Duration(10)
+    """Seconds after its first change when a commit is made in any case."""
+    max_batch: Count = 500
+    """Changes in one commit, at most."""
+    concurrency: Count = 10
+    """Branches written to at once, at most."""
+    push_tries: Count = 5
+    """Pushes of one batch when others push to the branch at the same time; then it waits for its retry."""
+    timeout: Interval = Interval(30)
+    """Seconds for one request to a Git server, from connecting to the last byte."""
+    ca_file: Path | None = None
+    """PEM certificates to trust beside the system's; None: the system's alone."""
+    max_pack: Size = Size(64 * 2**20)
+    """Bytes that one fetch may take, at most."""
+    max_file: Size = Size(10 * 2**20)
+    """Bytes of a file that is to be edited, at most."""
+
+
+class Updates(_Section, frozen=True):
+    """What becomes of decisions."""
+
+    dry_run: bool = False
+    """Decide and log, and write nothing."""
+
+
+class State(_Section, frozen=True):
+    """What is remembered between two runs."""
+
+    path: Path = Path("/var/lib/updater/state.db")
+    """The SQLite database, on a volume of its own that outlives the container; created when missing."""
+
+
+class Log(_Section, frozen=True):
+    """What is said on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+    """One JSON object a line, or text for a terminal."""
+
+
+class Shutdown(_Section, frozen=True):
+    """How the daemon ends."""
+
+    grace: Duration = Duration(25)
+    """Seconds after SIGTERM to finish the writes under way; keep it below the pod's termination grace period."""
+
+
+class Settings(_Section, frozen=True):
+    """All settings of the daemon."""
+
+    argocd: ArgoCD = ArgoCD()
+    applications: Applications = Applications()
+    registries: RegistryFiles = RegistryFiles()
+    polling: Polling = Polling()
+    git: Git = Git()
+    updates: Updates = Updates()
+    state: State = State()
+    log: Log = Log()
+    shutdown: Shutdown = Shutdown()

@@ -1,0 +1,185 @@
+"""Plan one commit: what each decided update means for the files as they are now. Pure, and safe to run in a thread."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from updater.domain.change import Change
+from updater.domain.decision import Current, Decision, Memory, Update
+from updater.domain.election import judge
+from updater.domain.errors import EditError
+from updater.domain.image import ImageVersion
+from updater.domain.messages import ImageIdentity, UpdateDecided
+from updater.domain.target import FileKind, GitTarget
+from updater.formats.targets import apply_edits, read_version
+from updater.stages.present import edit_for, unmanaged, witnessed
+
+KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_CHART = "Chart.yaml"
+_VALUES = "values.yaml"
+
+Files = Mapping[str, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An update that the files do want."""
+
+    decided: UpdateDecided
+    update: Update
+    current: Current
+
+    @property
+    def change(self) -> Change:
+        return Change(
+            application=self.decided.tracked.name,
+            alias=self.decided.image.alias,
+            image=self.decided.image.image.written,
+            previous=self.current.version,
+            version=self.update.version,
+        )
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to write, what needs nothing, and what cannot be done."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    planned: list[Planned] = field(default_factory=list)
+    settled: list[tuple[UpdateDecided, Decision]] = field(default_factory=list)
+    failed: list[tuple[UpdateDecided, str]] = field(default_factory=list)
+
+
+def paths_to_read(decided: UpdateDecided) -> list[str]:
+    """Name the files that say where an update stands: the target, and what it overrides where that may matter."""
+    target = _git_target(decided)
+    if target.kind is FileKind.KUSTOMIZATION:
+        return [_join(target.path, name) for name in KUSTOMIZATION_NAMES]
+    live_unknown = not decided.tracked.application.live_images
+    if target.kind is FileKind.OVERRIDE or (live_unknown and target.kind in _OVERRIDES):
+        names = [_CHART, _VALUES, *KUSTOMIZATION_NAMES]
+        return [target.path, *(_join(target.base_path, name) for name in names)]
+    return [target.path]
+
+
+def plan(
+    batch: Sequence[UpdateDecided],
+    files: Files,
+    memories: Mapping[ImageIdentity, Memory],
+    now: datetime,
+) -> Plan:
+    """Decide each update again on what the files hold, and edit those that need it, each file once."""
+    result = Plan()
+    wanted: dict[tuple[str, FileKind], list[Planned]] = {}
+    for decided in batch:
+        try:
+            path, kind = _locate(decided, files)
+            current, decision = _settle(decided, path, kind, files, memories[decided.identity], now)
+        except EditError as error:
+            result.failed.append((decided, str(error)))
+            continue
+        if isinstance(decision, Update):
+            wanted.setdefault((path, kind), []).append(Planned(decided, decision, current))
+        else:
+            result.settled.append((decided, decision))
+    for (path, kind), planned in wanted.items():
+        _edit(path, kind, planned, files, result)
+    return result
+
+
+_OVERRIDES = (FileKind.OVERRIDE_HELM, FileKind.OVERRIDE_KUSTOMIZE, FileKind.OVERRIDE_PLUGIN)
+
+
+def _settle(
+    decided: UpdateDecided,
+    path: str,
+    kind: FileKind,
+    files: Files,
+    memory: Memory,
+    now: datetime,
+) -> tuple[Current, Decision]:
+    application, image = decided.tracked.application, decided.image
+    try:
+        in_target = read_version(kind, _text(path, files), edit_for(image, ImageVersion()))
+    except EditError as error:
+        raise EditError(f"{path}: {error}") from None
+    current = witnessed(application, image, in_target, _version_in_base(decided, kind, files))
+    return current, unmanaged(application, image, current) or judge(decided.election, current, memory, now)
+
+
+def _edit(path: str, kind: FileKind, planned: Sequence[Planned], files: Files, result: Plan) -> None:
+    """Edit one file for all its images at once; if that fails, for each alone, so that one cannot stop the others."""
+    before = _text(path, files)
+    edits = [edit_for(each.decided.image, each.update.version) for each in planned]
+    after = before
+    done: list[Planned] = []
+    try:
+        after = apply_edits(kind, before, edits)
+        done = list(planned)
+    except EditError:
+        for each, edit in zip(planned, edits, strict=True):
+            try:
+                after = apply_edits(kind, after, [edit])
+                done.append(each)
+            except EditError as error:
+                result.failed.append((each.decided, f"{path}: {error}"))
+    if after is not None and after != before:
+        result.files[path] = after.encode()
+        result.planned += done
+    else:
+        result.failed += [(each.decided, f"{path}: the edit to {each.update.version} changes nothing") for each in done]
+
+
+def _locate(decided: UpdateDecided, files: Files) -> tuple[str, FileKind]:
+    """Find the file itself: a kustomization under one of its names, an override by the type of its source."""
+    target = _git_target(decided)
+    if target.kind is FileKind.KUSTOMIZATION:
+        paths = [_join(target.path, name) for name in KUSTOMIZATION_NAMES]
+        path = next((path for path in paths if files.get(path) is not None), None)
+        if path is None:
+            raise EditError(f"{target.path}: there is no kustomization: correct the annotation write-back-target")
+        return path, target.kind
+    if target.kind is not FileKind.OVERRIDE:
+        return target.path, target.kind
+    if any(files.get(_join(target.base_path, name)) is not None for name in KUSTOMIZATION_NAMES):
+        return target.path, FileKind.OVERRIDE_KUSTOMIZE
+    if files.get(_join(target.base_path, _CHART)) is not None:
+        return target.path, FileKind.OVERRIDE_HELM
+    raise EditError(
+        f"{target.base_path}: neither a chart nor a kustomization is there, so an override file has no effect: "
+        "correct the source's path, or name the file to change in the annotation write-back-target",
+    )
+
+
+def _version_in_base(decided: UpdateDecided, kind: FileKind, files: Files) -> ImageVersion | None:
+    base = _git_target(decided).base_path
+    edit = edit_for(decided.image, ImageVersion())
+    try:
+        if kind is FileKind.OVERRIDE_HELM:
+            return read_version(FileKind.HELM_VALUES, _text(_join(base, _VALUES), files), edit)
+        if kind is FileKind.OVERRIDE_KUSTOMIZE:
+            texts = [_text(_join(base, name), files) for name in KUSTOMIZATION_NAMES]
+            return next((read_version(FileKind.KUSTOMIZATION, text, edit) for text in texts if text), None)
+    except EditError:
+        return None
+    return None
+
+
+def _text(path: str, files: Files) -> str | None:
+    content = files.get(path)
+    if content is None:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise EditError("no UTF-8 text: correct the file, or name another write-back-target") from None
+
+
+def _git_target(decided: UpdateDecided) -> GitTarget:
+    target = decided.image.target
+    assert isinstance(target, GitTarget)  # noqa: S101 - the writer sends Application targets another way
+    return target
+
+
+def _join(directory: str, name: str) -> str:
+    return name if directory in ("", ".") else f"{directory}/{name}"

@@ -1,0 +1,183 @@
+"""What is known of every tracked image at present, said once when it changes.
+
+The stages report here; the board logs what is new, stays silent about what is not, and counts for the round's summary.
+It is the one place that decides what an operator gets to read about an image.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import structlog
+
+from updater.domain.application import ApplicationName
+from updater.domain.decision import Decision, Hold, Invalid, Reason, Update, UpToDate
+from updater.domain.image import ImageVersion
+from updater.domain.messages import Problem, TrackedApplication
+from updater.domain.round import RoundSummary
+
+log = structlog.get_logger()
+
+_SKIPS = frozenset({Reason.NO_CANDIDATE, Reason.NOT_FOUND})
+
+
+@dataclass(slots=True)
+class _Image:
+    """The state of one (application, alias)."""
+
+    name: str
+    decision: Decision | None = None
+    write_error: str = ""
+
+    def failing(self) -> bool:
+        if self.write_error or isinstance(self.decision, Invalid):
+            return True
+        return isinstance(self.decision, Hold) and self.decision.reason is Reason.INCOMPLETE
+
+    def skipped(self) -> bool:
+        held = isinstance(self.decision, Hold) and self.decision.reason is not Reason.INCOMPLETE
+        return held or (isinstance(self.decision, UpToDate) and self.decision.reason in _SKIPS)
+
+
+@dataclass(slots=True)
+class _Application:
+    images: dict[str, _Image] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+class Board:
+    """The present state of everything tracked, in memory, for logs, summaries and questions."""
+
+    def __init__(self) -> None:
+        self._applications: dict[ApplicationName, _Application] = {}
+        self._unreadable: dict[str, str] = {}
+        self._updated = 0
+
+    def application_seen(self, tracked: TrackedApplication) -> None:
+        """Take in an application; its images keep their state while they are tracked as before."""
+        known = self._applications.get(tracked.name, _Application())
+        images = {image.alias: _Image(str(image.image)) for image in tracked.images}
+        for alias, image in images.items():
+            if alias in known.images and known.images[alias].name == image.name:
+                images[alias] = known.images[alias]
+        self._applications[tracked.name] = _Application(images, tracked.problems, tracked.warnings)
+        for problem in _new(tracked.problems, known.problems):
+            log.warning("image.misconfigured", **_place(tracked.name, problem.alias), reason=problem.message)
+        for warning in _new(tracked.warnings, known.warnings):
+            log.warning("annotation.ignored", **_place(tracked.name, warning.alias), reason=warning.message)
+
+    def application_gone(self, name: ApplicationName) -> None:
+        if self._applications.pop(name, None):
+            log.info("application.gone", application=str(name))
+
+    def unreadable(self, name: str, message: str) -> None:
+        """Note an Application that cannot be understood; said again only when the reason is another."""
+        if self._unreadable.get(name) != message:
+            self._unreadable[name] = message
+            log.warning("application.unreadable", application=name, reason=message)
+
+    def readable(self, name: str) -> None:
+        self._unreadable.pop(name, None)
+
+    def decided(self, name: ApplicationName, alias: str, decision: Decision) -> None:
+        """Note a decision; a repeated one is not logged again."""
+        image = self._image(name, alias)
+        if image is None:
+            return
+        known, image.decision = image.decision, decision
+        if known is not None and _same(known, decision):
+            return
+        _log_decision({**_place(name, alias), "image": image.name}, decision)
+
+    def updated(self, name: ApplicationName, alias: str, previous: ImageVersion, update: Update, commit: str) -> None:
+        """Note a confirmed write; `commit` is empty for a patched Application."""
+        self._updated += 1
+        image = self._image(name, alias)
+        if image is None:
+            return
+        image.write_error = ""
+        image.decision = UpToDate(
+            reason=Reason.CURRENT,
+            message=f"{update.version} was written",
+            version=update.version,
+        )
+        keys = {"from": str(previous), "to": str(update.version), **({"commit": commit} if commit else {})}
+        log.info("image.updated", **_place(name, alias), image=image.name, **keys)
+
+    def would_update(self, name: ApplicationName, alias: str, previous: ImageVersion, update: Update) -> None:
+        """Note what a dry run leaves undone."""
+        image = self._image(name, alias)
+        if image is not None:
+            keys = {"from": str(previous), "to": str(update.version)}
+            log.info("image.would_update", **_place(name, alias), image=image.name, **keys)
+
+    def write_failed(self, name: ApplicationName, alias: str, message: str) -> None:
+        """Note that a write did not succeed; the same failure is said once."""
+        image = self._image(name, alias)
+        if image is None or image.write_error == message:
+            return
+        image.write_error = message
+        log.warning("image.write_failed", **_place(name, alias), image=image.name, reason=message)
+
+    def write_settled(self, name: ApplicationName, alias: str) -> None:
+        """Note that the target could be read and needs nothing."""
+        image = self._image(name, alias)
+        if image is not None:
+            image.write_error = ""
+
+    def summary(self) -> RoundSummary:
+        """Count what holds now; updates are counted since the last summary."""
+        images = list(self._images())
+        problems = sum(len(application.problems) for application in self._applications.values())
+        updated, self._updated = self._updated, 0
+        return RoundSummary(
+            applications=len(self._applications),
+            images_considered=sum(image.decision is not None for image in images),
+            images_skipped=sum(image.skipped() for image in images),
+            images_updated=updated,
+            errors=problems + len(self._unreadable) + sum(image.failing() for image in images),
+        )
+
+    def _images(self) -> Iterator[_Image]:
+        for application in self._applications.values():
+            yield from application.images.values()
+
+    def _image(self, name: ApplicationName, alias: str) -> _Image | None:
+        application = self._applications.get(name)
+        return application.images.get(alias) if application else None
+
+
+def _log_decision(keys: dict[str, str], decision: Decision) -> None:
+    match decision:
+        case Update():
+            versions = {"from": str(decision.previous), "to": str(decision.version)}
+            log.info("image.update_decided", **keys, **versions, reason=decision.reason, message=decision.message)
+        case Hold(reason=Reason.INCOMPLETE):
+            log.warning("image.incomplete", **keys, reason=decision.reason, message=decision.message)
+        case Hold():
+            log.info("image.held", **keys, to=str(decision.candidate), reason=decision.reason, message=decision.message)
+        case Invalid():
+            log.warning("image.misconfigured", **keys, reason=decision.message)
+        case UpToDate(reason=reason) if reason in _SKIPS:
+            log.warning("image.skipped", **keys, reason=reason, message=decision.message)
+        case UpToDate():
+            log.info("image.up_to_date", **keys, at=str(decision.version), message=decision.message)
+
+
+def _same(one: Decision, other: Decision) -> bool:
+    """Tell whether two decisions say the same; sentences that count tags may differ."""
+    if type(one) is not type(other) or one.reason is not other.reason:
+        return False
+    if isinstance(one, Hold) and isinstance(other, Hold):
+        return one.candidate == other.candidate
+    if isinstance(one, Update | UpToDate) and isinstance(other, Update | UpToDate):
+        return one.version == other.version
+    return one.message == other.message
+
+
+def _place(name: ApplicationName, alias: str) -> dict[str, str]:
+    return {"application": str(name), **({"alias": alias} if alias else {})}
+
+
+def _new(problems: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem not in set(known)]

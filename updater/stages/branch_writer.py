@@ -1,0 +1,171 @@
+"""Write to one branch: one look, one commit, one push for all that wait for it, again on the new head when beaten."""
+
+import asyncio
+import random
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+import structlog
+
+from updater.domain.application import ApplicationName
+from updater.domain.decision import Decision, Hold, UpToDate
+from updater.domain.errors import EditError, GitError, Misconfigured, PushStale, StoreError, UpdaterError
+from updater.domain.messages import UpdateDecided
+from updater.domain.target import Branch
+from updater.formats.commit import commit_message
+from updater.ports import ApplicationWriter, Author, GitBranch, GitServer, PendingWrite, WriteMemory
+from updater.stages.batch import Files, Plan, Planned, paths_to_read, plan
+from updater.stages.board import Board
+
+log = structlog.get_logger()
+
+Waiting = Mapping[Hashable, UpdateDecided]
+
+
+@dataclass
+class BranchWriter:
+    """Handles the batches of Git branches."""
+
+    git: GitServer
+    applications: ApplicationWriter
+    memory: WriteMemory
+    board: Board
+    author: Author
+    push_tries: int
+    now: Callable[[], datetime]
+    dry_run: bool = False
+
+    async def write(self, branch: Branch, batch: Waiting) -> Waiting:
+        """Bring a branch to what the batch wants; return what has to be tried again."""
+        try:
+            return await self._write(branch, batch)
+        except (GitError, Misconfigured, StoreError) as error:
+            self._report_failed(batch.values(), str(error))
+        except Exception as error:
+            log.exception("write_back.crashed", repository=branch.url, branch=branch.branch)
+            self._report_failed(batch.values(), f"unexpected {type(error).__name__}")
+        return batch
+
+    async def _write(self, branch: Branch, batch: Waiting) -> Waiting:
+        remote = self.git.branch(branch)
+        for attempt in range(1, self.push_tries + 1):
+            head = await remote.head()
+            made = await self._plan(remote, head, list(batch.values()))
+            if self.dry_run or not made.files:
+                return await self._settle(made)
+            try:
+                await self._push(branch, remote, head, made)
+            except PushStale:
+                log.info("write_back.stale", repository=branch.url, branch=branch.branch, head=head, attempt=attempt)
+                await asyncio.sleep(random.uniform(0.05, 0.2) * attempt)  # noqa: S311 - jitter, not a secret
+                continue
+            return await self._settle(made)
+        raise GitError(f"{branch.url}: others pushed to {branch.branch or 'HEAD'} {self.push_tries} times meanwhile")
+
+    async def _plan(self, remote: GitBranch, head: str, batch: list[UpdateDecided]) -> Plan:
+        files, unreadable = await _read(remote, head, batch)
+        readable = [decided for decided in batch if decided.identity not in unreadable]
+        memories = {
+            decided.identity: await self.memory.memory(decided.tracked.name, decided.image.alias, decided.image.target)
+            for decided in readable
+        }
+        made = await asyncio.to_thread(plan, readable, files, memories, self.now())
+        made.failed += unreadable.values()
+        return made
+
+    async def _push(self, branch: Branch, remote: GitBranch, head: str, made: Plan) -> None:
+        message = commit_message([planned.change for planned in made.planned])
+        commit = await remote.commit(head, made.files, message, self.author, self.now())
+        await self._note_pending(made, commit)
+        await remote.push(head, commit)
+        log.info(
+            "write_back.pushed",
+            repository=branch.url,
+            branch=branch.branch,
+            commit=commit,
+            files=len(made.files),
+            changes=len(made.planned),
+        )
+        # From here the commit is a fact: it is written down even when the task is being cancelled.
+        await asyncio.shield(self._record(made.planned, commit))
+        for name in {planned.decided.tracked.name: None for planned in made.planned}:
+            await self._refresh(name)
+
+    async def _note_pending(self, made: Plan, commit: str) -> None:
+        by_application: dict[ApplicationName, list[PendingWrite]] = {}
+        for each in made.planned:
+            image = each.decided.image
+            pending = PendingWrite(image.target, image.alias, each.update.version, commit)
+            by_application.setdefault(each.decided.tracked.name, []).append(pending)
+        for name, writes in by_application.items():
+            await self.memory.begin(name, writes)
+
+    async def _record(self, planned: Iterable[Planned], commit: str) -> None:
+        for each in planned:
+            name, image = each.decided.tracked.name, each.decided.image
+            await self.memory.written(name, image.alias, image.target, each.update.version, commit, self.now())
+            self.board.updated(name, image.alias, each.current.version, each.update, commit)
+
+    async def _settle(self, made: Plan) -> Waiting:
+        """Report what needed no write, or could not be written; the latter is tried again."""
+        if self.dry_run:
+            for each in made.planned:
+                name, alias = each.decided.tracked.name, each.decided.image.alias
+                self.board.would_update(name, alias, each.current.version, each.update)
+        for decided, decision in made.settled:
+            await self._remember(decided, decision)
+            self.board.write_settled(decided.tracked.name, decided.image.alias)
+            self.board.decided(decided.tracked.name, decided.image.alias, decision)
+        for decided, reason in made.failed:
+            self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
+        return {decided.identity: decided for decided, _ in made.failed}
+
+    async def _remember(self, decided: UpdateDecided, decision: Decision) -> None:
+        """Remember what the target was seen to hold: a rollback of it by a person is one all the same."""
+        name, image = decided.tracked.name, decided.image
+        if isinstance(decision, Hold) and decision.rejected:
+            await self.memory.rejected(name, image.alias, image.target, decision.rejected)
+        if not isinstance(decision, UpToDate) or not decision.version:
+            return
+        pending = await self.memory.pending(name, image.alias, image.target)
+        recovered = pending is not None and pending.version == decision.version
+        commit = pending.commit if pending is not None and recovered else ""
+        await self.memory.written(name, image.alias, image.target, decision.version, commit, self.now())
+        if recovered:
+            keys = {"application": str(name), "alias": image.alias, "to": str(decision.version), "commit": commit}
+            log.info("write_back.recovered", **keys)
+            await self._refresh(name)
+
+    async def _refresh(self, name: ApplicationName) -> None:
+        try:
+            await self.applications.refresh(name)
+            log.info("application.refreshed", application=str(name))
+        except UpdaterError as error:
+            log.warning("application.refresh_failed", application=str(name), reason=str(error))
+
+    def _report_failed(self, batch: Iterable[UpdateDecided], reason: str) -> None:
+        for decided in batch:
+            self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
+
+
+async def _read(
+    remote: GitBranch,
+    head: str,
+    batch: Sequence[UpdateDecided],
+) -> tuple[Files, dict[Hashable, tuple[UpdateDecided, str]]]:
+    """Read what the batch needs; what cannot be read for one update alone keeps none of the others waiting."""
+    paths = {decided.identity: paths_to_read(decided) for decided in batch}
+    try:
+        return await remote.read(head, list(dict.fromkeys(chain.from_iterable(paths.values())))), {}
+    except EditError:
+        pass
+    files: dict[str, bytes | None] = {}
+    unreadable: dict[Hashable, tuple[UpdateDecided, str]] = {}
+    for decided in batch:
+        try:
+            files.update(await remote.read(head, paths[decided.identity]))
+        except EditError as error:
+            unreadable[decided.identity] = (decided, str(error))
+    return files, unreadable

@@ -1,0 +1,165 @@
+"""Ordered work per key, parallel across keys: one short-lived worker for each key that has something to do.
+
+Items of one key wait for each other a little (the linger window), so that they can be handled together; an item
+replaces an older one of the same identity that still waits. What a handler gives back is tried again later.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Generic, TypeVar
+
+from updater.stages.waiting import wait_for_event
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long items wait for company, and for another try."""
+
+    linger: float = 2.0
+    """Seconds without a new item before a batch starts."""
+    longest_linger: float = 10.0
+    """Seconds after its first item when a batch starts in any case."""
+    largest_batch: int = 500
+    first_retry: float = 5.0
+    """Seconds; doubled with every failure in a row, with jitter."""
+    longest_retry: float = 300.0
+
+
+Batch = Mapping[Hashable, T]
+Handler = Callable[[K, Batch[T]], Awaitable[Batch[T]]]
+"""Handles a batch and returns the items to try again."""
+
+
+@dataclass(slots=True)
+class _Delayed(Generic[T]):
+    """An item that failed, and when its next try is due."""
+
+    item: T
+    failures: int
+    due: float
+    """Loop time."""
+
+
+@dataclass(slots=True)
+class _Worker(Generic[T]):
+    waiting: dict[Hashable, T] = field(default_factory=dict)
+    delayed: dict[Hashable, _Delayed[T]] = field(default_factory=dict)
+    """Each waits for its own next try, so that one that keeps failing holds up no other."""
+    failures: dict[Hashable, int] = field(default_factory=dict)
+    """In a row, of the items that wait or are handled for another try."""
+    handled: set[Hashable] = field(default_factory=set)
+    """Identities of the batch under way, but for those replaced or withdrawn meanwhile."""
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by a new item, and when all is to end."""
+
+
+class KeyedWorkers(Generic[K, T]):
+    """Hands items to one worker per key, in a task group of the caller's."""
+
+    def __init__(self, name: str, tasks: asyncio.TaskGroup, handle: Handler[K, T], pace: Pace, parallel: int) -> None:
+        self._name = name
+        self._tasks = tasks
+        self._handle = handle
+        self._pace = pace
+        self._slots = asyncio.Semaphore(parallel)
+        self._workers: dict[K, _Worker[T]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    def put(self, key: K, identity: Hashable, item: T) -> None:
+        worker = self._workers.get(key)
+        if worker is None:
+            worker = self._workers[key] = _Worker()
+            task = self._tasks.create_task(self._work(key, worker), name=f"{self._name} {key}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        _forget(worker, identity)
+        worker.waiting[identity] = item
+        worker.wake.set()
+
+    def withdraw(self, key: K, identity: Hashable) -> None:
+        """Forget an item that still waits."""
+        worker = self._workers.get(key)
+        if worker is not None:
+            _forget(worker, identity)
+            worker.wake.set()
+
+    async def drain(self) -> None:
+        """Handle at once what waits, without further tries, and end all workers."""
+        self._draining = True
+        for worker in self._workers.values():
+            worker.wake.set()
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _work(self, key: K, worker: _Worker[T]) -> None:
+        try:
+            while worker.waiting or (worker.delayed and not self._draining):
+                if not worker.waiting:
+                    await self._sleep(worker)
+                    continue
+                await self._linger(worker)
+                async with self._slots:
+                    batch = _take(worker, self._pace.largest_batch)
+                    again = await self._handle(key, batch) if batch else {}
+                self._delay(worker, again)
+        finally:
+            if self._workers.get(key) is worker:
+                del self._workers[key]
+
+    async def _linger(self, worker: _Worker[T]) -> None:
+        """Wait until no more items come, the batch is full or old enough, or all is to end."""
+        deadline = _later(self._pace.longest_linger)
+        while not self._draining and len(worker.waiting) < self._pace.largest_batch:
+            worker.wake.clear()
+            if not await wait_for_event(worker.wake, until=min(_later(self._pace.linger), deadline)):
+                return
+
+    async def _sleep(self, worker: _Worker[T]) -> None:
+        """Wait until a failed item is due again, or something happens; make the due ones wait for the next batch."""
+        worker.wake.clear()
+        await wait_for_event(worker.wake, until=min(each.due for each in worker.delayed.values()))
+        for identity, delayed in list(worker.delayed.items()):
+            if delayed.due <= _later(0):
+                del worker.delayed[identity]
+                worker.waiting[identity] = delayed.item
+                worker.failures[identity] = delayed.failures
+
+    def _delay(self, worker: _Worker[T], again: Batch[T]) -> None:
+        """Put off what failed, unless it was replaced or withdrawn; what failed together comes back together."""
+        jitter = random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
+        for identity in worker.handled:
+            failures = worker.failures.pop(identity, 0) + 1
+            if identity in again:
+                due = _later(retry_delay(self._pace, failures) * jitter)
+                worker.delayed[identity] = _Delayed(again[identity], failures, due)
+
+
+def retry_delay(pace: Pace, failures: int) -> float:
+    """Return the seconds to wait after so many failures in a row, without jitter."""
+    return min(pace.first_retry * 2.0 ** min(failures - 1, 16), pace.longest_retry)
+
+
+def _forget(worker: _Worker[T], identity: Hashable) -> None:
+    worker.waiting.pop(identity, None)
+    worker.delayed.pop(identity, None)
+    worker.failures.pop(identity, None)
+    worker.handled.discard(identity)
+
+
+def _take(worker: _Worker[T], count: int) -> dict[Hashable, T]:
+    batch = dict(islice(worker.waiting.items(), count))
+    for identity in batch:
+        del worker.waiting[identity]
+    worker.handled = set(batch)
+    return batch
+
+
+def _later(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds

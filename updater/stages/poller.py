@@ -1,0 +1,176 @@
+"""Poll the repositories that somebody wants, each when it is due, and pass on what changed.
+
+One task per repository: a slow registry keeps none of the others waiting. How fast a registry may be asked is its
+adapter's business.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from updater.domain.application import ApplicationName
+from updater.domain.candidates import Snapshot
+from updater.domain.errors import Misconfigured, RegistryError, RegistryThrottled, StoreError
+from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, TrackedApplication
+from updater.domain.polling import PollKey, Wants, wants
+from updater.ports import Due, DueTimes, Registry, TagMemory
+from updater.stages.waiting import wait_for_event
+
+log = structlog.get_logger()
+
+_LONGEST_BACK_OFF = timedelta(minutes=30)
+
+
+@dataclass(slots=True)
+class _Poll:
+    """One repository, as one identity, on behalf of all who want it."""
+
+    key: PollKey
+    subscribers: dict[ApplicationName, Wants]
+    due: float
+    """Loop time."""
+    nudge: asyncio.Event = field(default_factory=asyncio.Event)
+    done_once: asyncio.Event = field(default_factory=asyncio.Event)
+    observed: Snapshot | None = None
+    """As the registry last gave it."""
+    recorded: Snapshot | None = None
+    """The same, with our first-seen times."""
+    told: Snapshot | None = None
+    """What the next stage last got, complete or not."""
+    failures: int = 0
+    task: asyncio.Task[None] | None = None
+
+    def wants(self) -> Wants:
+        return Wants.union(self.subscribers.values())
+
+
+@dataclass
+class Poller:
+    """The second stage: tracked applications in; the same and complete snapshots out.
+
+    An application is passed on before any snapshot it subscribed to.
+    """
+
+    registry: Registry
+    tags: TagMemory
+    due_times: DueTimes
+    inbox: asyncio.Queue[ApplicationSeen | ApplicationGone]
+    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved]
+    interval: float
+    """Seconds between two looks at a repository."""
+    now: Callable[[], datetime]
+    remember_due_times: bool = True
+    """False: everything is due at once, as `--once` wants it."""
+    _polls: dict[PollKey, _Poll] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        stored = await self.due_times.due_times() if self.remember_due_times else {}
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                message = await self.inbox.get()
+                match message:
+                    case ApplicationSeen(tracked):
+                        self._subscribe(tracked, stored, tasks)
+                    case ApplicationGone(name):
+                        self._unsubscribe(name, keep=frozenset())
+                await self.out.put(message)
+                self.inbox.task_done()
+
+    async def all_polled(self) -> None:
+        """Wait until each repository wanted now has been looked at, with whatever success."""
+        for poll in list(self._polls.values()):
+            await poll.done_once.wait()
+
+    def _subscribe(self, tracked: TrackedApplication, stored: Mapping[PollKey, Due], tasks: asyncio.TaskGroup) -> None:
+        wanted: dict[PollKey, list[Wants]] = {}
+        for image in tracked.images:
+            wanted.setdefault(image.poll, []).append(wants(image.policy))
+        self._unsubscribe(tracked.name, keep=frozenset(wanted))
+        for key, each in wanted.items():
+            poll = self._polls.get(key)
+            if poll is None:
+                poll = self._polls[key] = _Poll(key, {}, self._first_due(stored.get(key)))
+                poll.task = tasks.create_task(self._poll_for_ever(poll), name=f"poll {key.repository}")
+            before = poll.wants()
+            poll.subscribers[tracked.name] = Wants.union(each)
+            if poll.observed is not None and poll.wants() != before:
+                poll.nudge.set()
+
+    def _unsubscribe(self, name: ApplicationName, keep: frozenset[PollKey]) -> None:
+        left = [poll for key, poll in self._polls.items() if key not in keep and name in poll.subscribers]
+        for poll in left:
+            del poll.subscribers[name]
+            if not poll.subscribers:
+                del self._polls[poll.key]
+                if poll.task is not None:
+                    poll.task.cancel()
+
+    def _first_due(self, stored: Due | None) -> float:
+        """Continue where an earlier run was; never later than one interval from now, whatever the clock did."""
+        wait = (stored.due_at - self.now()).total_seconds() if stored else 0.0
+        return asyncio.get_running_loop().time() + min(max(wait, 0.0), self.interval)
+
+    async def _poll_for_ever(self, poll: _Poll) -> None:
+        while True:
+            await wait_for_event(poll.nudge, until=poll.due)
+            poll.nudge.clear()
+            await self._poll_once(poll)
+            poll.done_once.set()
+
+    async def _poll_once(self, poll: _Poll) -> None:
+        delay = timedelta(seconds=self.interval)
+        try:
+            snapshot = await self._observe(poll)
+            poll.failures = 0
+        except (RegistryError, Misconfigured, StoreError) as error:
+            poll.failures += 1
+            delay = self._back_off(poll.failures, error)
+            snapshot = Snapshot(poll.key.repository, (), self.now(), incomplete=str(error))
+        except Exception as error:
+            poll.failures += 1
+            delay = self._back_off(poll.failures, error)
+            snapshot = Snapshot(poll.key.repository, (), self.now(), incomplete=f"unexpected {type(error).__name__}")
+            log.exception("registry.poll_crashed", image=str(poll.key.repository))
+        await self._tell(poll, snapshot)
+        await self._schedule(poll, delay)
+
+    async def _observe(self, poll: _Poll) -> Snapshot:
+        observed = await self.registry.observe(poll.key, poll.wants())
+        if poll.recorded is None or observed is not poll.observed:
+            poll.recorded = await self.tags.record(poll.key, observed)
+            poll.observed = observed
+        return poll.recorded
+
+    async def _tell(self, poll: _Poll, snapshot: Snapshot) -> None:
+        told, poll.told = poll.told, snapshot
+        if told is snapshot or (told is not None and snapshot.incomplete and told.incomplete == snapshot.incomplete):
+            return
+        if not snapshot.incomplete:
+            log.info("image.observed", image=str(poll.key.repository), tags=len(snapshot.tags))
+        await self.out.put(ImageObserved(poll.key, snapshot))
+
+    async def _schedule(self, poll: _Poll, delay: timedelta) -> None:
+        spread = delay * (1 + 0.1 * _spread(poll.key))
+        poll.due = asyncio.get_running_loop().time() + spread.total_seconds()
+        now = self.now()
+        try:
+            await self.due_times.set_due(poll.key, Due(now, now + spread))
+        except StoreError as error:
+            log.warning("store.failed", reason=str(error))
+
+    def _back_off(self, failures: int, error: Exception) -> timedelta:
+        delay = min(timedelta(seconds=self.interval) * 2.0 ** min(failures - 1, 10), _LONGEST_BACK_OFF)
+        delay = max(delay, timedelta(seconds=self.interval))
+        if isinstance(error, RegistryThrottled) and error.retry_after is not None:
+            delay = max(delay, timedelta(seconds=error.retry_after))
+        return delay
+
+
+def _spread(key: PollKey) -> float:
+    """Give each poll its own place between -1 and 0, the same in every run, so that polls do not bunch."""
+    digest = hashlib.sha256(f"{key.repository} {key.credentials}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 - 1

@@ -1,0 +1,73 @@
+"""Send each decided update to the ordered worker of its branch, or of its Application."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from updater.domain.application import ApplicationName
+from updater.domain.messages import ImageIdentity, UpdateDecided, UpdateWithdrawn
+from updater.domain.target import Branch, GitTarget
+from updater.stages.application_writer import ApplicationPatcher
+from updater.stages.branch_writer import BranchWriter
+from updater.stages.keyed import KeyedWorkers, Pace
+
+_APPLICATIONS_AT_ONCE = 10
+
+
+@dataclass
+class Writer:
+    """The last stage: decisions in, commits and patches out.
+
+    A decision that is replaced before it is written is written once, in its last form.
+    """
+
+    inbox: asyncio.Queue[UpdateDecided | UpdateWithdrawn]
+    branches: BranchWriter
+    patcher: ApplicationPatcher
+    pace: Pace
+    branches_at_once: int
+    _places: dict[ImageIdentity, Branch | ApplicationName] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Write until cancelled; what waits then is still written, once."""
+        async with asyncio.TaskGroup() as tasks:
+            to_branches = KeyedWorkers[Branch, UpdateDecided](
+                "write", tasks, self.branches.write, self.pace, self.branches_at_once
+            )
+            to_applications = KeyedWorkers[ApplicationName, UpdateDecided](
+                "patch", tasks, self.patcher.write, Pace(linger=0), _APPLICATIONS_AT_ONCE
+            )
+            try:
+                while True:
+                    message = await self.inbox.get()
+                    self._withdraw(message.identity, to_branches, to_applications)
+                    if isinstance(message, UpdateDecided):
+                        self._put(message, to_branches, to_applications)
+                    self.inbox.task_done()
+            finally:
+                await asyncio.gather(to_branches.drain(), to_applications.drain())
+
+    def _put(
+        self,
+        decided: UpdateDecided,
+        to_branches: KeyedWorkers[Branch, UpdateDecided],
+        to_applications: KeyedWorkers[ApplicationName, UpdateDecided],
+    ) -> None:
+        target = decided.image.target
+        if isinstance(target, GitTarget):
+            self._places[decided.identity] = target.branch
+            to_branches.put(target.branch, decided.identity, decided)
+        else:
+            self._places[decided.identity] = target.application
+            to_applications.put(target.application, decided.identity, decided)
+
+    def _withdraw(
+        self,
+        identity: ImageIdentity,
+        from_branches: KeyedWorkers[Branch, UpdateDecided],
+        from_applications: KeyedWorkers[ApplicationName, UpdateDecided],
+    ) -> None:
+        place = self._places.pop(identity, None)
+        if isinstance(place, Branch):
+            from_branches.withdraw(place, identity)
+        elif place is not None:
+            from_applications.withdraw(place, identity)
