@@ -5,8 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -245,25 +244,12 @@ async def test_a_missing_directory_is_made_for_its_owner_alone(tmp_path: Path) -
         assert path.stat().st_mode & 0o077 == 0
 
 
-@pytest.fixture
-def read_only_directory() -> Iterator[Path]:
-    """Give a directory that the process may read and not write, also when root runs the tests."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        directory.chmod(0o555)
-        user = os.geteuid()
-        if user == 0:
-            os.seteuid(65534)
-        try:
-            yield directory
-        finally:
-            os.seteuid(user)
-            directory.chmod(0o755)
-
-
-async def test_a_read_only_directory_is_named_with_a_remedy(read_only_directory: Path) -> None:
-    with pytest.raises(StoreError, match=f"{read_only_directory}/state.db cannot be created: .* set state.path"):
-        await SqliteStore.open(read_only_directory / "state.db")
+async def test_a_read_only_directory_is_named_with_a_remedy(
+    shared_directory: Path, make_read_only: Callable[[], None]
+) -> None:
+    make_read_only()
+    with pytest.raises(StoreError, match=rf"{shared_directory}/state.db cannot be created: .* set state.path"):
+        await SqliteStore.open(shared_directory / "state.db")
 
 
 async def test_a_path_that_is_a_directory_is_named_with_a_remedy(tmp_path: Path) -> None:

@@ -228,7 +228,8 @@ def test_reference_is_what_it_is_written_as(text: str) -> None:
     except Misconfigured:
         return
     assert str(reference) == text
-    assert parse_reference(str(reference.repository)).repository == reference.repository
+    if reference.repository.host.strip("abcdefghijklmnopqrstuvwxyz0123456789-"):  # else it would be Docker Hub's
+        assert parse_reference(str(reference.repository)).repository == reference.repository
 
 
 @given(_TEXTS)

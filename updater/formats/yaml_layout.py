@@ -118,8 +118,9 @@ class Layout:
         return end
 
     def pair_end(self, pair: tuple[Node, Node]) -> int:
-        end = self._end(pair[1])
-        return self.behind_colon(pair[0]) if end is None else end
+        key, value = pair
+        nowhere = isinstance(value, ScalarNode) and self._scalar_end(value) is None
+        return self.behind_colon(key) if nowhere else self.end(value)
 
     def _end(self, node: Node) -> int | None:
         if isinstance(node, ScalarNode):

@@ -9,7 +9,7 @@ import re
 
 from updater.formats.yaml_tree import STRING_TAGS, Node, ScalarNode
 
-_WORDS = frozenset({"", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", "="})
+_WORDS = frozenset({"", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", "=", "..."})
 _SPECIAL_NUMBERS = frozenset({".nan", ".inf", "+.inf", "-.inf"})
 _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INTEGER = re.compile(r"[-+]?0(?:[xX][0-9a-fA-F]+|[oO]?[0-7]+|[bB][01]+)")

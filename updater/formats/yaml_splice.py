@@ -77,6 +77,8 @@ class Draft:
             self.replace(node, content)
         elif not self._layout.is_vacant(node) or node.anchor or node.tag:
             raise refusal(node.line, "another kind of value is expected here", "correct the file")
+        elif "#" in self._stream.text[node.start : node.end]:
+            raise refusal(node.line, "nothing but a comment stands here", "write a first value by hand")
         elif isinstance(content, (str, bool)) or mapping.flow or self._layout.is_json:
             self._fill_inline(mapping, key, node, content)
         else:
@@ -162,7 +164,7 @@ class Draft:
         lines = "".join(f"{line}{eol}" for line in self._layout.document_lines(content))
         if isinstance(root, MappingNode):
             if "#" in text[root.start : root.end]:
-                raise refusal(root.line, "the mapping holds nothing but a comment", "write a first key by hand")
+                raise refusal(root.line, "nothing but a comment stands here", "write a first value by hand")
             self._note(root, root.start, root.end, lines.removesuffix(eol))
         else:
             between = "" if not text or text.endswith(("\n", "\r")) else eol

@@ -70,6 +70,8 @@ class Database:
 
     @classmethod
     async def _open_checked(cls, path: Path) -> "Database":
+        # aiosqlite leaves a thread behind that nobody can wait for when the file cannot be opened.
+        await asyncio.to_thread(lambda: sqlite3.connect(path).close())
         connection = await aiosqlite.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             await _prepare(connection)
