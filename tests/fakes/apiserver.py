@@ -82,6 +82,7 @@ class ApiServer:
     _watches: set[web.StreamResponse] = field(default_factory=set)
     _transports: dict[int, asyncio.BaseTransport] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: bool = False
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -100,9 +101,12 @@ class ApiServer:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=_server_context() if self.tls else None)
         await site.start()
+        self._stopping = False
         self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
+        self._stopping = True
+        self._changed.set()
         self.drop_watches()
         await self._runner.cleanup()
 
@@ -288,7 +292,7 @@ class ApiServer:
 
     async def _stream(self, request: web.Request, response: web.StreamResponse, since: int) -> None:
         namespace, plural = request.match_info.get("namespace"), request.match_info["plural"]
-        while True:
+        while not self._stopping:
             changed = self._changed
             if since < self._oldest:
                 await _send(response, "ERROR", _status_body(410, "Expired", "too old resource version"))
@@ -309,6 +313,7 @@ class ApiServer:
                 if request.query.get("allowWatchBookmarks") == "true" and not self.silent:
                     bookmark = {"kind": _KINDS[plural], "metadata": {"resourceVersion": str(self._version)}}
                     await _send(response, "BOOKMARK", bookmark)
+                    since = self._version
 
 
 async def _send(response: web.StreamResponse, kind: str, manifest: Mapping[str, Any]) -> None:

@@ -57,6 +57,7 @@ def _configure_in_cluster(configuration: Configuration, environ: Mapping[str, st
         except (OSError, UnicodeDecodeError) as error:
             raise ClusterError(f"the service account's token cannot be read: {error}") from error
 
+    read_token(configuration)  # the library asks the hook only when there is a token to refresh
     configuration.refresh_api_key_hook = read_token
 
 

@@ -1,0 +1,118 @@
+"""Patches of Applications while others write too, and answers that are refused."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.adapters.kubernetes.conftest import application
+from tests.fakes.apiserver import ApiServer, Fault, Manifest
+from updater.adapters.kubernetes.cluster import KubernetesCluster
+from updater.domain.application import ApplicationName
+from updater.domain.change import Edit
+from updater.domain.errors import ApplicationConflict, ClusterError
+from updater.domain.image import ImageVersion
+from updater.domain.references import parse_reference
+from updater.domain.target import ApplicationTarget, FileKind, ImageKeys
+
+NAME = ApplicationName("argocd", "demo")
+TARGET = ApplicationTarget(NAME, 0, FileKind.OVERRIDE_HELM)
+EDIT = Edit(parse_reference("quay.io/team/app").at(ImageVersion("v2")), ImageKeys(tag="image.tag"))
+SET = {"parameters": [{"name": "image.tag", "value": "v2", "forceString": True}]}
+
+
+def somebody(server: ApiServer, change: Callable[[Manifest], None], times: int) -> None:
+    """Let somebody else write between our reading and our writing, so many times."""
+    left = [change] * times
+
+    def write() -> None:
+        if left:
+            manifest = server.get(*NAME)
+            left.pop()(manifest)
+            server.put(manifest)
+
+    server.before_patch = write
+
+
+def _add_parameter(manifest: Manifest) -> None:
+    parameters = manifest["spec"]["source"].setdefault("helm", {}).setdefault("parameters", [])
+    parameters.append({"name": f"theirs{len(parameters)}", "value": "1"})
+
+
+def _set_status(manifest: Manifest) -> None:
+    manifest["status"] = {"summary": {"images": [str(manifest["metadata"]["resourceVersion"])]}}
+
+
+async def test_a_concurrent_change_of_the_source_is_kept(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(application())
+    somebody(server, _add_parameter, 1)
+    assert await cluster.set_images(TARGET, [EDIT])
+    parameters = server.get(*NAME)["spec"]["source"]["helm"]["parameters"]
+    assert [each["name"] for each in parameters] == ["theirs0", "image.tag"]
+
+
+async def test_after_two_concurrent_changes_it_is_left_for_later(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(application())
+    somebody(server, _add_parameter, 2)
+    with pytest.raises(ApplicationConflict, match="argocd/demo"):
+        await cluster.set_images(TARGET, [EDIT])
+    parameters = server.get(*NAME)["spec"]["source"]["helm"]["parameters"]
+    assert [each["name"] for each in parameters] == ["theirs0", "theirs1"]
+
+
+async def test_changes_of_the_status_are_no_conflict(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(application())
+    somebody(server, _set_status, 100)
+    assert await cluster.set_images(TARGET, [EDIT])
+    assert sum(request.startswith("PATCH") for request in server.requests) == 1
+
+
+async def test_what_is_set_already_is_not_patched(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(application(source={"repoURL": "https://git.example.com/a.git", "helm": SET}))
+    assert not await cluster.set_images(TARGET, [EDIT])
+    assert [request.split()[0] for request in server.requests] == ["GET"]
+
+
+async def test_a_change_that_the_cluster_takes_back_is_an_error(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(application())
+    server.prune = lambda manifest: manifest["spec"]["source"].pop("helm", None)
+    with pytest.raises(ClusterError, match="did not keep the change"):
+        await cluster.set_images(TARGET, [EDIT])
+
+
+async def test_a_missing_permission_is_named_with_the_rule_to_add(
+    server: ApiServer, cluster: KubernetesCluster
+) -> None:
+    server.put(application())
+    server.forbidden.add(("patch", "applications"))
+    with pytest.raises(ClusterError, match=r"patch applications\.argoproj\.io demo in namespace argocd: 403 .*verbs"):
+        await cluster.set_images(TARGET, [EDIT])
+    with pytest.raises(ClusterError, match="403"):
+        await cluster.refresh(NAME)
+
+
+async def test_an_answer_that_is_no_object_is_an_error(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(application())
+    server.fail(Fault(200, "<html>", path="GET"))
+    with pytest.raises(ClusterError, match="is no object"):
+        await cluster.set_images(TARGET, [EDIT])
+
+
+async def test_a_secret_that_may_not_be_read_is_named_with_the_rule_to_add(
+    server: ApiServer, cluster: KubernetesCluster
+) -> None:
+    server.forbidden.add(("get", "secrets"))
+    with pytest.raises(ClusterError, match=r'get secrets acr .* apiGroups \[""\], resources \["secrets"\]'):
+        await cluster.secret("argocd", "acr")
+
+
+async def test_a_secret_is_not_quoted_when_it_is_not_understood(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put({"kind": "Secret", "metadata": {"name": "acr"}, "data": {"acr": "hunter22 is no Base64"}})
+    with pytest.raises(ClusterError, match=r"Secret argocd/acr cannot be read: data\.acr is no Base64") as caught:
+        await cluster.secret("argocd", "acr")
+    assert "hunter22" not in str(caught.value)
+
+
+async def test_labelled_secrets_of_many_pages_are_found(server: ApiServer, cluster: KubernetesCluster) -> None:
+    for number in range(1_001):
+        server.put({"kind": "Secret", "metadata": {"name": f"s{number:04}", "labels": {"kind": "repository"}}})
+    assert len(await cluster.secrets_labelled("argocd", "kind", ["repository"])) == 1_001
