@@ -1,15 +1,20 @@
-"""A small installation of real parts: a registry with a password, a Git server with TLS, manifests, and the daemon."""
+"""A small installation of real parts: registry with a password, Git server with TLS, API server, and the daemon."""
 
 import asyncio
+import base64
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from textwrap import dedent, indent
+from textwrap import dedent
+from typing import Any, Literal
 
+from ruamel.yaml import YAML
+
+from tests.fakes.apiserver import ApiServer
 from tests.fakes.certificates import loopback_certificate
 from tests.fakes.docker_registry import DockerRegistry
 from updater.demo.daemon import DaemonProcess
@@ -27,17 +32,19 @@ _GIT_PASSWORD = "git-p4ssword"
 
 @dataclass
 class Installation:
-    """Everything around one daemon; its files may be changed before and while it runs."""
+    """Everything around one daemon; what is in it may be changed before and while the daemon runs."""
 
     root: Path
     registry: DockerRegistry
     git: GitHttpServer
+    api: ApiServer
     repository: Path
+    source: Literal["kubernetes", "directory"] = "kubernetes"
+    """Where the daemon finds Applications and Secrets."""
     registry_password: str = _REGISTRY_PASSWORD
     git_password: str = _GIT_PASSWORD
     registries_conf_form: str = "registries:\n"
     """Empty for the bare list of ACR's manual."""
-    settings: Mapping[str, str] = field(default_factory=dict)
 
     async def push(self, *tags: str, repository: str = REPOSITORY, created: datetime | None = None) -> None:
         for tag in tags:
@@ -50,58 +57,74 @@ class Installation:
                 created=created or datetime.now(UTC),
             )
 
-    def application(self, name: str = "gitops-demo", image: str = "", source: str = "", **annotations: str) -> None:
-        """Write the walk-through's Application; `__` in a keyword stands for `.`, `_` for `-`; "" removes a default."""
-        given = {
-            "image-list": f"echoserver={image or f'{self.registry.host}/{REPOSITORY}'}",
+    def application(
+        self,
+        name: str = "gitops-demo",
+        annotations: Mapping[str, str | None] | None = None,
+        source: Mapping[str, object] | None = None,
+    ) -> None:
+        """Create the walk-through's Application, with other annotations (None: without one) or another source."""
+        given: dict[str, str | None] = {
+            "image-list": f"echoserver={self.image}",
             "echoserver.helm.image-tag": "image.tag",
             "echoserver.update-strategy": "semver",
             "echoserver.allow-tags": "regexp:^v[1-9].*",
             "write-back-method": "git:secret:argocd/git-creds",
-            **{key.replace("__", ".").replace("_", "-"): value for key, value in annotations.items()},
+            **(annotations or {}),
         }
-        lines = "".join(f"    {_PREFIX}/{key}: {value}\n" for key, value in given.items() if value)
-        text = (
-            f"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  namespace: argocd\n"
-            f"  annotations:\n{lines}spec:\n  project: default\n  source:\n    repoURL: {self.git.url('gitops.git')}\n"
-            + indent(dedent(source or "path: manifests/helm\ntargetRevision: main\n"), "    ")
+        written = {f"{_PREFIX}/{key}": value for key, value in given.items() if value is not None}
+        place = source or {"path": "manifests/helm", "targetRevision": "main"}
+        self.put(
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "Application",
+                "metadata": {"name": name, "namespace": "argocd", "annotations": written},
+                "spec": {"project": "default", "source": {"repoURL": self.git.url("gitops.git"), **place}},
+            },
         )
-        self.write(f"applications/{name}.yaml", text)
 
-    def write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    @property
+    def image(self) -> str:
+        return f"{self.registry.host}/{REPOSITORY}"
+
+    def stored(self, name: str = "gitops-demo") -> dict[str, Any]:
+        """Read an Application back from where it lives."""
+        if self.source == "kubernetes":
+            return self.api.get("argocd", name)
+        manifest: dict[str, Any] = YAML(typ="safe").load(self.root / f"manifests/{name}.yaml")
+        return manifest
+
+    def put(self, manifest: dict[str, Any]) -> None:
+        if self.source == "kubernetes":
+            self.api.put(manifest)
+            return
+        path = self.root / "manifests" / f"{manifest['metadata']['name']}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        YAML().dump(manifest, path)
 
     def configure(self) -> Path:
-        """Write the settings, registries.conf and the Secrets."""
-        self.write(
-            "registries.conf",
-            self.registries_conf_form
-            + dedent(f"""\
+        """Write the settings and registries.conf, and create the Secrets."""
+        entry = dedent(f"""\
             - name: AlibabaCloud Container Registry
               api_url: http://{self.registry.host}
               prefix: {self.registry.host}
               insecure: no
               credentials: secret:argocd/acr#acr
-        """),
-        )
-        secrets = {
-            "acr": {"acr": f"{_USER}:{self.registry_password}"},
-            "git-creds": {"username": _USER, "password": self.git_password},
-        }
-        self.write("applications/secrets.yaml", "---\n".join(_secret(name, data) for name, data in secrets.items()))
-        self.write("ca.pem", loopback_certificate().certificate)
-        self.write(
-            "updater.yaml",
-            dedent("""\
-            applications: {source: directory, directory: applications}
-            registries: {file: registries.conf}
-            polling: {interval: 500ms}
-            git: {linger: 100ms, ca_file: ca.pem}
-            state: {path: state/state.db}
-        """),
-        )
+        """)
+        (self.root / "registries.conf").write_text(self.registries_conf_form + entry)
+        self.put(_secret("acr", {"acr": f"{_USER}:{self.registry_password}"}))
+        self.put(_secret("git-creds", {"username": _USER, "password": self.git_password}))
+        (self.root / "ca.pem").write_text(loopback_certificate().certificate)
+        self.api.kubeconfig(self.root / "kubeconfig")
+        where = {"kubernetes": "kubeconfig: kubeconfig", "directory": "directory: manifests"}[self.source]
+        settings = dedent(f"""\
+            applications: {{source: {self.source}, {where}}}
+            registries: {{file: registries.conf}}
+            polling: {{interval: 500ms}}
+            git: {{linger: 100ms, ca_file: ca.pem}}
+            state: {{path: state/state.db}}
+        """)
+        (self.root / "updater.yaml").write_text(settings)
         return self.root / "updater.yaml"
 
     def daemon(self, *arguments: str) -> DaemonProcess:
@@ -129,12 +152,14 @@ async def installed(root: Path) -> AsyncIterator[Installation]:
     async with (
         DockerRegistry(root / "registry", _USER, _REGISTRY_PASSWORD) as registry,
         GitHttpServer(root / "git", username=_USER, password=_GIT_PASSWORD, ssl_context=context) as git,
+        ApiServer() as api,
     ):
-        installation = Installation(root, registry, git, repository)
+        installation = Installation(root, registry, git, api, repository)
         await installation.push("v1.0")
         yield installation
 
 
-def _secret(name: str, data: Mapping[str, str]) -> str:
-    fields = "".join(f"  {key}: {value}\n" for key, value in data.items())
-    return f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: argocd\nstringData:\n{fields}"
+def _secret(name: str, data: Mapping[str, str]) -> dict[str, Any]:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    metadata = {"name": name, "namespace": "argocd"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}

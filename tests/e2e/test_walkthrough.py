@@ -2,6 +2,7 @@
 
 import signal
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 
@@ -10,12 +11,15 @@ from updater.demo.gitserver import commit_files
 
 pytestmark = pytest.mark.e2e
 
+Source = Literal["kubernetes", "directory"]
 V2_OVERRIDE = "helm:\n  parameters:\n  - name: image.tag\n    value: v2.0\n    forcestring: true\n"
 
 
+@pytest.mark.parametrize("source", ["kubernetes", "directory"])
 @pytest.mark.parametrize("form", ["registries:\n", ""], ids=["registries", "bare list"])
-async def test_pushed_image_becomes_one_commit(place: Installation, form: str) -> None:
+async def test_pushed_image_becomes_one_commit(place: Installation, form: str, source: Source) -> None:
     place.registries_conf_form = form
+    place.source = source
     place.application()
     async with place.daemon() as daemon:
         await daemon.wait_for("image.up_to_date")
@@ -31,15 +35,23 @@ async def test_pushed_image_becomes_one_commit(place: Installation, form: str) -
         "to": "v2.0",
         "commit": place.run_git("rev-parse", "main"),
     }
-    assert "argocd.argoproj.io/refresh: normal" in (place.root / "applications/gitops-demo.yaml").read_text()
+    assert place.stored()["metadata"]["annotations"]["argocd.argoproj.io/refresh"] == "normal"
 
 
-async def test_argocd_method_patches_the_manifest(place: Installation) -> None:
-    place.application(write_back_method="argocd", source="path: manifests/helm\ntargetRevision: main\nhelm: {}\n")
+@pytest.mark.parametrize("source", ["kubernetes", "directory"])
+async def test_argocd_method_patches_the_application(place: Installation, source: Source) -> None:
+    place.source = source
+    place.application(
+        annotations={"write-back-method": "argocd"},
+        source={"path": "manifests/helm", "targetRevision": "main", "helm": {"releaseName": "demo"}},
+    )
     await place.push("v2.0")
     async with place.daemon() as daemon:
         await daemon.wait_for("image.updated")
-    assert "v2.0" in (place.root / "applications/gitops-demo.yaml").read_text()
+    assert place.stored()["spec"]["source"]["helm"] == {
+        "releaseName": "demo",
+        "parameters": [{"name": "image.tag", "value": "v2.0", "forceString": True}],
+    }
     assert place.commits() == 1
 
 
@@ -47,7 +59,7 @@ async def test_argocd_method_patches_the_manifest(place: Installation) -> None:
 async def test_newest_build_is_found_by_its_image(place: Installation, strategy: str) -> None:
     await place.push("v9.0", created=datetime.now(UTC) - timedelta(days=2))
     await place.push("v2.0", created=datetime.now(UTC) + timedelta(minutes=1))
-    place.application(echoserver__update_strategy=strategy)
+    place.application(annotations={"echoserver.update-strategy": strategy})
     async with place.daemon() as daemon:
         await daemon.wait_for("image.updated", to="v2.0")
 
@@ -55,15 +67,14 @@ async def test_newest_build_is_found_by_its_image(place: Installation, strategy:
 @pytest.mark.parametrize("strategy", ["alphabetical", "name"])
 async def test_alphabetical_takes_the_last_name(place: Installation, strategy: str) -> None:
     await place.push("v10.0", "v9.0")
-    place.application(echoserver__update_strategy=strategy)
+    place.application(annotations={"echoserver.update-strategy": strategy})
     async with place.daemon() as daemon:
         await daemon.wait_for("image.updated", to="v9.0")
 
 
 async def test_digest_follows_its_tag(place: Installation) -> None:
     place.application(
-        image=f"{place.registry.host}/haoshuwei24/echo-server:v1.0",
-        echoserver__update_strategy="digest",
+        annotations={"image-list": f"echoserver={place.image}:v1.0", "echoserver.update-strategy": "digest"},
     )
     async with place.daemon() as daemon:
         first = (await daemon.wait_for("image.updated")).event
@@ -77,15 +88,22 @@ async def test_digest_follows_its_tag(place: Installation) -> None:
 async def test_kustomize_source_gets_an_image_override(place: Installation) -> None:
     commit_files(place.repository, {"kustomize/kustomization.yaml": "resources: []\n"}, "kustomize")
     place.application(
-        echoserver__helm__image_tag="",
-        source="path: kustomize\ntargetRevision: HEAD\nkustomize: {}\n",
+        annotations={"echoserver.helm.image-tag": None},
+        source={"path": "kustomize", "targetRevision": "HEAD", "kustomize": {}},
     )
     await place.push("v2.0")
     async with place.daemon() as daemon:
         await daemon.wait_for("image.updated")
-    image = f"{place.registry.host}/haoshuwei24/echo-server:v2.0"
     path = "kustomize/.argocd-source-gitops-demo.yaml"
-    assert place.file(path) == f"kustomize:\n  images:\n  - {image}\n"
+    assert place.file(path) == f"kustomize:\n  images:\n  - {place.image}:v2.0\n"
+
+
+async def test_application_created_while_running_is_kept_up_to_date(place: Installation) -> None:
+    await place.push("v2.0")
+    async with place.daemon() as daemon:
+        await daemon.wait_for("applications.listed")
+        place.application()
+        await daemon.wait_for("image.updated", to="v2.0")
 
 
 async def test_restart_after_kill_makes_no_second_commit(place: Installation) -> None:
@@ -147,10 +165,10 @@ class TestBadInput:
     @pytest.fixture(autouse=True)
     async def _neighbour(self, place: Installation) -> None:
         await place.push("v1.0", "v2.0", repository="team/good")
-        place.application("good", image=f"{place.registry.host}/team/good")
+        place.application("good", {"image-list": f"echoserver={place.registry.host}/team/good"})
 
     async def test_unknown_repository(self, place: Installation) -> None:
-        place.application(image=f"{place.registry.host}/team/missing")
+        place.application(annotations={"image-list": f"echoserver={place.registry.host}/team/missing"})
         async with place.daemon() as daemon:
             warning = (await daemon.wait_for("image.incomplete")).event
             await daemon.wait_for("image.updated", application="argocd/good")
@@ -158,21 +176,21 @@ class TestBadInput:
         assert "team/missing" in str(warning["message"])
 
     async def test_no_matching_tag(self, place: Installation) -> None:
-        place.application(echoserver__allow_tags="regexp:^release-")
+        place.application(annotations={"echoserver.allow-tags": "regexp:^release-"})
         async with place.daemon() as daemon:
             held = (await daemon.wait_for("image.held")).event
             await daemon.wait_for("image.updated", application="argocd/good")
         assert held["reason"] == "no-candidate"
 
     async def test_annotation_that_does_not_parse(self, place: Installation) -> None:
-        place.application(echoserver__update_strategy="newest")
+        place.application(annotations={"echoserver.update-strategy": "newest"})
         async with place.daemon() as daemon:
             warning = (await daemon.wait_for("image.misconfigured")).event
             await daemon.wait_for("image.updated", application="argocd/good")
         assert "write one of semver" in str(warning["reason"])
 
     async def test_missing_secret(self, place: Installation) -> None:
-        place.application(write_back_method="git:secret:argocd/nothing")
+        place.application(annotations={"write-back-method": "git:secret:argocd/nothing"})
         await place.push("v2.0")
         async with place.daemon() as daemon:
             warning = (await daemon.wait_for("image.write_failed")).event
@@ -180,7 +198,7 @@ class TestBadInput:
         assert "argocd/nothing" in str(warning["reason"])
 
     async def test_branch_that_does_not_exist(self, place: Installation) -> None:
-        place.application(git_branch="nowhere")
+        place.application(annotations={"git-branch": "nowhere"})
         await place.push("v2.0")
         async with place.daemon() as daemon:
             warning = (await daemon.wait_for("image.write_failed")).event
