@@ -10,6 +10,7 @@ _COMMANDS = {
     "run": "Keep the images of Argo CD Applications up to date.",
     "demo": "Watch one update happen, on this machine alone.",
     "choose": "Choose among tags offline, and say why.",
+    "edit": "Show the edit that write-back would make to a file.",
     "version": "Print the version.",
 }
 
