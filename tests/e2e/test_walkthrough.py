@@ -106,15 +106,42 @@ async def test_application_created_while_running_is_kept_up_to_date(place: Insta
         await daemon.wait_for("image.updated", to="v2.0")
 
 
-async def test_restart_after_kill_makes_no_second_commit(place: Installation) -> None:
+async def test_kill_between_push_and_bookkeeping_makes_no_second_commit(place: Installation) -> None:
+    """The server's own hook kills the daemon once the branch has moved, before the daemon can hear of it."""
+    pid = place.root / "pid"
+    hook = place.repository / "hooks" / "post-receive"
+    hook.write_text(f"#!/bin/sh\nkill -9 $(cat {pid})\nsleep 0.2\n")
+    hook.chmod(0o755)
     place.application()
-    await place.push("v2.0")
     async with place.daemon() as daemon:
-        await daemon.wait_for("write_back.pushed")
-        await daemon.end(signal.SIGKILL)
+        pid.write_text(str(daemon.pid))
+        await place.push("v2.0")
+        assert await daemon.ended() == -signal.SIGKILL
+        assert not daemon.events("image.updated")
+    hook.unlink()
     async with place.daemon() as daemon:
-        await daemon.wait_for("image.up_to_date")
+        recovered = (await daemon.wait_for("write_back.recovered")).event
+        await daemon.wait_for("application.refreshed")
         await daemon.wait_for("round.finished", count=2)
+    assert recovered["commit"] == place.run_git("rev-parse", "main")
+    assert place.commits() == 2
+
+
+async def test_restart_after_kill_reads_no_image_again(place: Installation) -> None:
+    """The images' configurations are gone from the registry by then; their digests can still be asked for."""
+    await place.push("v2.0", "v3.0")
+    place.application(annotations={"echoserver.update-strategy": "newest-build"})
+    async with place.daemon() as daemon:
+        await daemon.wait_for("image.updated")
+        await daemon.end(signal.SIGKILL)
+    blobs = (place.root / "registry/data/docker/registry/v2/blobs").glob("sha256/*/*/data")
+    configurations = [blob for blob in blobs if b'"architecture"' in blob.read_bytes()]
+    assert len(configurations) == 3
+    for blob in configurations:
+        blob.unlink()
+    async with place.daemon() as daemon:
+        await daemon.wait_for("round.finished", count=3)
+        assert not daemon.events("image.incomplete")
     assert place.commits() == 2
 
 

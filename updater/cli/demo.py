@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import sys
 import time
 
@@ -30,6 +31,8 @@ def demo() -> None:
     if shutil.which("git") is None:
         click.echo("updater: the demonstration needs the program git: install the package git", err=True)
         sys.exit(EXIT_FAILED)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         story = asyncio.run(play(_Teller(console)))
     except (DemoFailed, DaemonSilent) as error:

@@ -62,6 +62,10 @@ class DaemonProcess:
     ) -> None:
         await self.end(signal.SIGTERM)
 
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
     async def end(self, number: signal.Signals) -> int:
         """Send a signal, wait until the daemon is gone and all it said is read, and return its exit code."""
         with contextlib.suppress(ProcessLookupError):
