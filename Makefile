@@ -15,10 +15,10 @@ check: .venv/dev  ## what must hold before a commit: style, types, architecture,
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
-	@$(BIN)/pytest -q -m "not integration and not e2e"
+	@$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
 unit: .venv/dev  ## quick tests alone
-	@$(BIN)/pytest -q -m "not integration and not e2e"
+	@$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
 format: .venv/dev  ## bring all files into the house style
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
