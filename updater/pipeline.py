@@ -163,7 +163,17 @@ def build_pipeline(
     patcher = ApplicationPatcher(cluster, store, board, now, dry_run)
     return Pipeline(
         watcher=Watcher(cluster, board, seen, settings.argocd.namespace),
-        poller=Poller(registry, store, store, seen, observed, settings.polling.interval, now, not once),
+        poller=Poller(
+            registry=registry,
+            tags=store,
+            due_times=store,
+            inbox=seen,
+            out=observed,
+            interval=settings.polling.interval,
+            now=now,
+            remember_due_times=not once,
+            longest_interval=settings.polling.longest_interval,
+        ),
         decider=Decider(store, board, observed, decided, now),
         writer=Writer(decided, branches, patcher, pace, git_settings.concurrency),
         board=board,

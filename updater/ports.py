@@ -127,6 +127,10 @@ class Registry(Protocol):
         """
         ...
 
+    def forget(self, key: PollKey) -> None:
+        """Drop what was kept from look to look: nobody wants the repository any more."""
+        ...
+
 
 class ImageMetadata(Protocol):
     """Remembers for ever what a digest stands for: a manifest never changes under its digest."""
@@ -143,6 +147,10 @@ class TagMemory(Protocol):
 
     async def digests(self, repository: Repository) -> Mapping[str, str]:
         """Return tag -> digest, as last observed."""
+        ...
+
+    async def first_seen(self, repository: Repository) -> Mapping[str, datetime]:
+        """Return tag -> when it was first in a complete list; without those that never were."""
         ...
 
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:

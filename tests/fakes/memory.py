@@ -40,6 +40,10 @@ class MemoryStore:
     async def digests(self, repository: Repository) -> Mapping[str, str]:
         return {name: tag.digest for name, tag in self.known_tags.get(repository, {}).items()}
 
+    async def first_seen(self, repository: Repository) -> Mapping[str, datetime]:
+        known = self.known_tags.get(repository, {})
+        return {name: tag.first_seen for name, tag in known.items() if tag.first_seen}
+
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
         before = self.known_tags.get(key.repository, {})
         seen = snapshot.observed_at if snapshot.listed else None

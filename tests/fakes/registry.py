@@ -28,6 +28,8 @@ class Asked:
     path: str
     query: str
     authorization: str
+    condition: str = ""
+    """`If-None-Match`."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -100,7 +102,8 @@ class FaultyRegistry(DemoRegistry):
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         authorization = request.headers.get("Authorization", "")
-        self.asked.append(Asked(request.method, request.path, request.query_string, authorization))
+        condition = request.headers.get("If-None-Match", "")
+        self.asked.append(Asked(request.method, request.path, request.query_string, authorization, condition))
         for planned in self._log.planned:
             if planned.times and planned.path in request.path and self._admits(request):
                 planned.times -= 1

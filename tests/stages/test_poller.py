@@ -14,6 +14,7 @@ from tests.fakes.memory import MemoryStore
 from updater.domain.annotations import track
 from updater.domain.candidates import Snapshot, TagRecord
 from updater.domain.errors import RegistryError, RegistryThrottled
+from updater.domain.image import Repository
 from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, TrackedApplication
 from updater.domain.polling import PollKey, Wants
 from updater.ports import Due
@@ -38,15 +39,21 @@ class TimedRegistry:
     error: Exception | None = None
     asked: list[tuple[float, Wants]] = field(default_factory=list)
     last: Snapshot | None = None
+    forgotten: list[PollKey] = field(default_factory=list)
+    delay: float = 0
 
     async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
         self.asked.append((asyncio.get_running_loop().time(), wants))
         if self.error:
             raise self.error
+        await asyncio.sleep(self.delay)
         tags = tuple(TagRecord(tag) for tag in self.tags)
         if self.last is None or self.last.tags != tags:
             self.last = Snapshot(key.repository, tags, now())
         return self.last
+
+    def forget(self, key: PollKey) -> None:
+        self.forgotten.append(key)
 
     def waits(self) -> list[float]:
         return [later - earlier for (earlier, _), (later, _) in pairwise(self.asked)]
@@ -57,6 +64,7 @@ class Desk:
     """A poller under test, and the mail that it sent."""
 
     registry: TimedRegistry = field(default_factory=TimedRegistry)
+    longest: float = 0
     store: MemoryStore = field(default_factory=MemoryStore)
     inbox: asyncio.Queue[ApplicationSeen | ApplicationGone] = field(default_factory=asyncio.Queue)
     out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved] = field(default_factory=asyncio.Queue)
@@ -64,6 +72,7 @@ class Desk:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Poller]:
         poller = Poller(self.registry, self.store, self.store, self.inbox, self.out, INTERVAL, now)
+        poller.longest_interval = self.longest
         task = asyncio.create_task(poller.run())
         try:
             yield poller
@@ -223,3 +232,114 @@ async def test_first_seen_times_are_filled_in() -> None:
         await desk.inbox.put(ApplicationSeen(tracked()))
         await asyncio.sleep(1)
     assert desk.observed()[0].tags[0].first_seen == START
+
+
+async def test_nudged_repository_is_looked_at_at_once() -> None:
+    desk = Desk()
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(30)
+        assert poller.nudge(tracked().images[0].poll.repository, "v1") == 1
+        await asyncio.sleep(1)
+    assert [time for time, _ in desk.registry.asked] == [0, 30]
+    assert desk.registry.asked[-1][1].hints == {"v1"}
+
+
+async def test_many_nudges_are_one_look() -> None:
+    desk = Desk()
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        for number in range(100):
+            poller.nudge(tracked().images[0].poll.repository, f"v{number}")
+        await asyncio.sleep(20)
+    assert [time for time, _ in desk.registry.asked] == [0, 5]
+    assert len(desk.registry.asked[-1][1].hints) == 100
+
+
+async def test_nudge_during_a_look_brings_another_after_it() -> None:
+    """What was pushed while a list was read may have come too late for it."""
+    desk = Desk(TimedRegistry(delay=3))
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        poller.nudge(tracked().images[0].poll.repository)
+        await asyncio.sleep(20)
+    assert [time for time, _ in desk.registry.asked] == [0, 5]
+
+
+async def test_nudge_for_a_repository_nobody_wants_concerns_no_poll() -> None:
+    desk = Desk()
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        assert poller.nudge(Repository("registry.example.com", "team/other")) == 0
+        await asyncio.sleep(20)
+    assert len(desk.registry.asked) == 1
+
+
+async def test_hint_of_a_look_that_failed_is_not_lost() -> None:
+    desk = Desk()
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(10)
+        desk.registry.error = RegistryError("500")
+        poller.nudge(tracked().images[0].poll.repository, "v1")
+        await asyncio.sleep(10)
+        desk.registry.error = None
+        await asyncio.sleep(INTERVAL)
+    assert [wants.hints for _, wants in desk.registry.asked[-2:]] == [{"v1"}, {"v1"}]
+
+
+async def test_application_that_wants_more_during_the_first_look_is_served_after_it() -> None:
+    desk = Desk(TimedRegistry(delay=3))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked("one")))
+        await asyncio.sleep(1)
+        await desk.inbox.put(ApplicationSeen(tracked("two", {"app.update-strategy": "newest-build"})))
+        await asyncio.sleep(10)
+    assert [bool(wants.metadata) for _, wants in desk.registry.asked] == [False, True]
+
+
+async def test_quiet_repository_is_looked_at_ever_more_rarely_up_to_the_bound() -> None:
+    desk = Desk(longest=1000)
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(100_000)
+    waits = [round(wait) for wait in desk.registry.waits()]
+    assert waits == sorted(waits)
+    assert 900 <= waits[-1] <= 1000
+
+
+async def test_news_bring_a_stretched_repository_back_to_its_interval() -> None:
+    desk = Desk(longest=1000)
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(50_000)
+        desk.registry.tags = ("v1", "v2")
+        await asyncio.sleep(2_000)
+    assert desk.registry.waits()[-1] <= INTERVAL
+
+
+async def test_repository_that_a_webhook_spoke_of_is_stretched_sooner() -> None:
+    looks = []
+    for hinted in (False, True):
+        desk = Desk(longest=10_000)
+        async with desk.running() as poller:
+            await desk.inbox.put(ApplicationSeen(tracked()))
+            await asyncio.sleep(10)
+            if hinted:
+                poller.nudge(tracked().images[0].poll.repository)
+            await asyncio.sleep(50_000)
+        looks.append(len(desk.registry.asked))
+    assert looks[1] < looks[0] / 2
+
+
+async def test_what_was_kept_of_a_repository_nobody_wants_is_forgotten() -> None:
+    desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        await desk.inbox.put(ApplicationGone(tracked().name))
+        await asyncio.sleep(1)
+    assert desk.registry.forgotten == [tracked().images[0].poll]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from updater.domain.image import Repository
 from updater.domain.platform import Platform
-from updater.domain.policy import Policy, Strategy
+from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.secrets import CredentialSource
 
 
@@ -30,6 +30,12 @@ class Wants:
     """Policies that compare images by their `created`: tags that pass one's filters need `builds` and `digest`."""
     platforms: frozenset[Platform] = frozenset()
     """For `metadata`; empty is the updater's own platform."""
+    winners: frozenset[Policy] = frozenset()
+    """Policies that choose by name and write a digest: the tags that each may choose need theirs."""
+    times: bool = False
+    """When tags were pushed is wanted, where the registry tells."""
+    hints: frozenset[str] = frozenset()
+    """Tags that somebody says have moved: where they point to is looked at first."""
 
     @staticmethod
     def union(wants: "Iterable[Wants]") -> "Wants":
@@ -40,13 +46,23 @@ class Wants:
             digests=frozenset().union(*(want.digests for want in collected)),
             metadata=frozenset().union(*(want.metadata for want in collected)),
             platforms=frozenset().union(*(want.platforms for want in collected)),
+            winners=frozenset().union(*(want.winners for want in collected)),
+            times=any(want.times for want in collected),
+            hints=frozenset().union(*(want.hints for want in collected)),
         )
 
 
 def wants(policy: Policy) -> Wants:
     """Tell how deep a poll has to look for one image: a digest is one HEAD, a list needs no manifest."""
     if policy.strategy is Strategy.DIGEST:
-        return Wants(digests=frozenset({policy.constraint}))
-    if policy.strategy is Strategy.NEWEST_BUILD:
-        return Wants(names=True, metadata=frozenset({policy}), platforms=frozenset(policy.platforms))
-    return Wants(names=True)
+        return Wants(names=bool(policy.pin), digests=frozenset({policy.pin or policy.constraint}))
+    writes_digest = policy.output in (Output.DIGEST, Output.TAG_DIGEST)
+    by_build = policy.strategy is Strategy.NEWEST_BUILD
+    return Wants(
+        names=True,
+        digests=frozenset({policy.pin}) if policy.pin and writes_digest else frozenset(),
+        metadata=frozenset({policy}) if by_build else frozenset(),
+        platforms=frozenset(policy.platforms) if by_build else frozenset(),
+        winners=frozenset({policy}) if writes_digest and not by_build and not policy.pin else frozenset(),
+        times=policy.strategy is Strategy.NEWEST_PUSH or bool(policy.minimum_age),
+    )

@@ -55,6 +55,8 @@ class Polling(_Section, frozen=True):
 
     interval: Interval = Interval(120)
     """Seconds between two looks at a repository."""
+    longest_interval: Duration = Duration(0)
+    """Seconds to which `interval` is stretched at most for a repository where nothing happens; 0: it never is."""
 
 
 class Git(_Section, frozen=True):

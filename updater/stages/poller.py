@@ -6,8 +6,9 @@ adapter's business.
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -15,14 +16,20 @@ import structlog
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Snapshot
 from updater.domain.errors import Misconfigured, RegistryError, RegistryThrottled, StoreError
+from updater.domain.image import Repository
 from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, TrackedApplication
 from updater.domain.polling import PollKey, Wants, wants
+from updater.domain.rhythm import next_wait
 from updater.ports import Due, DueTimes, Registry, TagMemory
 from updater.stages.waiting import wait_for_event
 
 log = structlog.get_logger()
 
 _LONGEST_BACK_OFF = timedelta(minutes=30)
+_SPREAD = 0.1
+"""Part of a wait that a poll's own place may take off."""
+_BETWEEN_HINTED_LOOKS = 5.0
+"""Seconds between two looks at a repository, however many webhooks speak of it."""
 
 
 @dataclass(slots=True)
@@ -41,11 +48,27 @@ class _Poll:
     """The same, with our first-seen times."""
     told: Snapshot | None = None
     """What the next stage last got, complete or not."""
+    asked: Wants | None = None
+    """What the last look wanted, or the one under way does."""
+    asked_at: float = -math.inf
+    """When that began, in loop time."""
+    wanted_at: float = math.inf
+    """Loop time from which somebody wants a look, though none is due."""
+    hints: set[str] = field(default_factory=set)
+    """Tags that a webhook named since the last look."""
+    hinted_at: datetime | None = None
+    changed_at: datetime | None = None
+    """When something was last new, as far as it is known."""
     failures: int = 0
     task: asyncio.Task[None] | None = None
 
     def wants(self) -> Wants:
         return Wants.union(self.subscribers.values())
+
+    def want_at(self, moment: float) -> None:
+        """Have a look no later than at a loop time."""
+        self.wanted_at = min(self.wanted_at, moment)
+        self.nudge.set()
 
 
 @dataclass
@@ -65,6 +88,8 @@ class Poller:
     now: Callable[[], datetime]
     remember_due_times: bool = True
     """False: everything is due at once, as `--once` wants it."""
+    longest_interval: float = 0
+    """Seconds to which `interval` is stretched at most while nothing happens; 0: never."""
     _polls: dict[PollKey, _Poll] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -85,6 +110,18 @@ class Poller:
         for poll in list(self._polls.values()):
             await poll.done_once.wait()
 
+    def nudge(self, repository: Repository, tag: str = "") -> int:
+        """Have a look soon, because somebody says that a repository, or one tag of it, has changed.
+
+        Many nudges become one look. Return how many polls it concerns: several identities may read the repository.
+        """
+        concerned = [poll for key, poll in self._polls.items() if key.repository == repository]
+        for poll in concerned:
+            poll.hints |= {tag} if tag else set()
+            poll.hinted_at = self.now()
+            poll.want_at(max(asyncio.get_running_loop().time(), poll.asked_at + _BETWEEN_HINTED_LOOKS))
+        return len(concerned)
+
     def _subscribe(self, tracked: TrackedApplication, stored: Mapping[PollKey, Due], tasks: asyncio.TaskGroup) -> None:
         wanted: dict[PollKey, list[Wants]] = {}
         for image in tracked.images:
@@ -95,10 +132,9 @@ class Poller:
             if poll is None:
                 poll = self._polls[key] = _Poll(key, {}, self._first_due(stored.get(key)))
                 poll.task = tasks.create_task(self._poll_for_ever(poll), name=f"poll {key.repository}")
-            before = poll.wants()
             poll.subscribers[tracked.name] = Wants.union(each)
-            if poll.observed is not None and poll.wants() != before:
-                poll.nudge.set()
+            if poll.asked is not None and Wants.union([poll.asked, poll.wants()]) != poll.asked:
+                poll.want_at(asyncio.get_running_loop().time())
 
     def _unsubscribe(self, name: ApplicationName, keep: frozenset[PollKey]) -> None:
         left = [poll for key, poll in self._polls.items() if key not in keep and name in poll.subscribers]
@@ -108,24 +144,28 @@ class Poller:
                 del self._polls[poll.key]
                 if poll.task is not None:
                     poll.task.cancel()
+                self.registry.forget(poll.key)
 
     def _first_due(self, stored: Due | None) -> float:
-        """Continue where an earlier run was; never later than one interval from now, whatever the clock did."""
+        """Continue where an earlier run was; never later than the longest interval from now, whatever the clock did."""
         wait = (stored.due_at - self.now()).total_seconds() if stored else 0.0
-        return asyncio.get_running_loop().time() + min(max(wait, 0.0), self.interval)
+        return asyncio.get_running_loop().time() + min(max(wait, 0.0), max(self.interval, self.longest_interval))
 
     async def _poll_for_ever(self, poll: _Poll) -> None:
         while True:
-            await wait_for_event(poll.nudge, until=poll.due)
+            until = min(poll.due, poll.wanted_at)
+            nudged = await wait_for_event(poll.nudge, until=until)
             poll.nudge.clear()
+            if nudged and min(poll.due, poll.wanted_at) > asyncio.get_running_loop().time():
+                continue
             await self._poll_once(poll)
             poll.done_once.set()
 
     async def _poll_once(self, poll: _Poll) -> None:
-        delay = timedelta(seconds=self.interval)
         try:
             snapshot = await self._observe(poll)
             poll.failures = 0
+            delay = self._rhythm(poll)
         except (RegistryError, Misconfigured, StoreError) as error:
             poll.failures += 1
             delay = self._back_off(poll.failures, error)
@@ -139,11 +179,29 @@ class Poller:
         await self._schedule(poll, delay)
 
     async def _observe(self, poll: _Poll) -> Snapshot:
-        observed = await self.registry.observe(poll.key, poll.wants())
+        poll.asked, poll.asked_at, poll.wanted_at = poll.wants(), asyncio.get_running_loop().time(), math.inf
+        hints, poll.hints = frozenset(poll.hints), set()
+        try:
+            observed = await self.registry.observe(poll.key, replace(poll.asked, hints=hints))
+        except BaseException:
+            poll.hints |= hints
+            raise
         if poll.recorded is None or observed is not poll.observed:
+            first = poll.recorded is None
             poll.recorded = await self.tags.record(poll.key, observed)
             poll.observed = observed
+            poll.changed_at = _newest(poll.recorded) if first else self.now()
         return poll.recorded
+
+    def _rhythm(self, poll: _Poll) -> timedelta:
+        """Wait longer where nothing happened for long, and longer still where webhooks would tell."""
+        now = self.now()
+        return next_wait(
+            timedelta(seconds=self.interval),
+            timedelta(seconds=self.longest_interval),
+            now - poll.changed_at if poll.changed_at else None,
+            now - poll.hinted_at if poll.hinted_at else None,
+        )
 
     async def _tell(self, poll: _Poll, snapshot: Snapshot) -> None:
         told, poll.told = poll.told, snapshot
@@ -154,7 +212,7 @@ class Poller:
         await self.out.put(ImageObserved(poll.key, snapshot))
 
     async def _schedule(self, poll: _Poll, delay: timedelta) -> None:
-        spread = delay * (1 + 0.1 * _spread(poll.key))
+        spread = delay * (1 + _SPREAD * _spread(poll.key))
         poll.due = asyncio.get_running_loop().time() + spread.total_seconds()
         now = self.now()
         try:
@@ -166,8 +224,13 @@ class Poller:
         delay = min(timedelta(seconds=self.interval) * 2.0 ** min(failures - 1, 10), _LONGEST_BACK_OFF)
         delay = max(delay, timedelta(seconds=self.interval))
         if isinstance(error, RegistryThrottled) and error.retry_after is not None:
-            delay = max(delay, timedelta(seconds=error.retry_after))
+            delay = max(delay, timedelta(seconds=error.retry_after) / (1 - _SPREAD))
         return delay
+
+
+def _newest(snapshot: Snapshot) -> datetime:
+    """Tell when the newest tag came; what moved in an earlier run is not known."""
+    return max((tag.first_seen for tag in snapshot.tags if tag.first_seen), default=snapshot.observed_at)
 
 
 def _spread(key: PollKey) -> float:

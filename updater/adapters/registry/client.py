@@ -61,6 +61,9 @@ class RegistryClient:
         except Misconfigured as error:
             raise type(error)(f"{key.repository}: {error}") from error
 
+    def forget(self, key: PollKey) -> None:
+        self._observers.pop(key, None)
+
     async def close(self) -> None:
         for endpoint in self._endpoints.values():
             await endpoint.close()

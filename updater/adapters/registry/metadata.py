@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from updater.adapters.registry.parallel import for_each
@@ -18,6 +18,7 @@ _CHECKED_EVERY = timedelta(minutes=10)
 """After which it is looked again where a tag points to."""
 _MOVING_CHECKED_EVERY = timedelta(minutes=1)
 """The same for a tag that has moved before."""
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _FEWEST_CHECKS = 50
 _ROUNDS_FOR_ALL = 30
 """Looks after which all tags of a large repository were checked, at the latest."""
@@ -59,6 +60,12 @@ class Metadata:
         self._pointers = {tag: self._pointers[tag] for tag in tags if tag in self._pointers}
         digests = {pointer.digest for pointer in self._pointers.values()}
         self._builds = {key: builds for key, builds in self._builds.items() if key[0] in digests}
+
+    def doubt(self, tags: Iterable[str]) -> None:
+        """Have it looked at in the next round where tags point to."""
+        for tag in tags:
+            if tag in self._pointers:
+                self._pointers[tag].checked_at = _LONG_AGO
 
     def digest(self, tag: str) -> str:
         return self._pointers[tag].digest if tag in self._pointers else ""

@@ -1,6 +1,8 @@
 """Look at one repository again and again, as deep as wanted, and tell whether anything changed."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -8,15 +10,19 @@ from updater.adapters.registry.metadata import Metadata
 from updater.adapters.registry.remote import RemoteRepository
 from updater.adapters.registry.tags import TagList, read_tags
 from updater.domain.candidates import Snapshot, TagRecord
+from updater.domain.contenders import contenders
 from updater.domain.errors import Misconfigured, RegistryError
 from updater.domain.filters import TagFilters
 from updater.domain.image import Repository
 from updater.domain.platform import Platform
 from updater.domain.policy import Policy
 from updater.domain.polling import Wants
+from updater.domain.ranking import Election, elect
 from updater.ports import TagMemory
 
 _CONFIRMED_AFTER = timedelta(seconds=60)
+_LARGE = 2_000
+"""Tags; electing among more happens beside the loop."""
 
 
 @dataclass(slots=True)
@@ -36,6 +42,9 @@ class Observer:
     """When a list that is suspiciously short was first seen."""
     _snapshot: Snapshot | None = None
     _compared: "_Compared | None" = field(default=None)
+    _first_seen: dict[str, datetime] = field(default_factory=dict)
+    """When each tag was first in a complete list."""
+    _elected: "_Elected | None" = field(default=None)
 
     async def observe(self, remote: RemoteRepository, wants: Wants) -> Snapshot:
         """Return a complete snapshot; the one of before when nothing changed.
@@ -47,7 +56,9 @@ class Observer:
         await self._restore()
         listing = wants.names or bool(wants.metadata)
         names = await self._names(remote) if listing else ()
-        existing = await self.metadata.look_at_digests(remote, wants.digests)
+        self.metadata.doubt(wants.hints)
+        chosen = await self._contenders(names, wants.winners)
+        existing = await self.metadata.look_at_digests(remote, wants.digests | chosen)
         compared = self._compared_tags(names, wants.metadata)
         platforms = self._platforms(wants)
         await self.metadata.look_into(remote, compared.names, platforms)
@@ -69,15 +80,29 @@ class Observer:
         if not self._restored:
             remembered = await self.tags.digests(self.repository)
             self.metadata.restore(remembered)
+            self._first_seen = dict(await self.tags.first_seen(self.repository))
             self._count = len(remembered)
             self._restored = True
 
     async def _names(self, remote: RemoteRepository) -> tuple[str, ...]:
         listed = await read_tags(remote, self._listed)
         self._check_shrinking(len(listed.names))
-        self._listed = listed
         self._count = len(listed.names)
+        if listed is not self._listed:
+            now = self.now()
+            self._first_seen = {name: self._first_seen.get(name, now) for name in listed.names}
+            self._listed = listed
         return listed.names
+
+    async def _contenders(self, names: tuple[str, ...], policies: frozenset[Policy]) -> frozenset[str]:
+        """Elect by name, anew only among other names; time alone may make another tag old enough."""
+        before = self._elected
+        if before is None or before.listed is not names or before.policies != policies:
+            records = tuple(TagRecord(name, first_seen=self._first_seen.get(name)) for name in names)
+            snapshot = Snapshot(self.repository, records, self.now())
+            before = self._elected = _Elected(names, policies, await _elections(policies, snapshot))
+        now = self.now()
+        return frozenset(tag for election in before.elections for tag in contenders(election, now))
 
     def _check_shrinking(self, count: int) -> None:
         """Refuse a list that lost half of its tags or more, until a second look a minute later says the same."""
@@ -123,6 +148,31 @@ class _Compared:
     policies: frozenset[Policy]
     names: tuple[str, ...]
     set: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Elected:
+    """What policies that choose by name make of a list."""
+
+    listed: tuple[str, ...]
+    policies: frozenset[Policy]
+    elections: tuple[Election, ...]
+
+
+async def _elections(policies: frozenset[Policy], snapshot: Snapshot) -> tuple[Election, ...]:
+    """Elect for each policy; among many tags beside the loop."""
+    if len(snapshot.tags) * len(policies) > _LARGE:
+        return await asyncio.to_thread(_elect_all, policies, snapshot)
+    return _elect_all(policies, snapshot)
+
+
+def _elect_all(policies: frozenset[Policy], snapshot: Snapshot) -> tuple[Election, ...]:
+    """Elect for each policy; one that cannot be followed chooses nothing, and its image is told elsewhere."""
+    elections = []
+    for policy in policies:
+        with suppress(Misconfigured):
+            elections.append(elect(policy, snapshot, snapshot.observed_at))
+    return tuple(elections)
 
 
 def _filters(policies: frozenset[Policy]) -> list[TagFilters]:

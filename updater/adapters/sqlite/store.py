@@ -79,6 +79,14 @@ class SqliteStore:
         )
         return dict(rows)
 
+    async def first_seen(self, repository: Repository) -> Mapping[str, datetime]:
+        rows = await self._database.rows(
+            "SELECT tag, first_seen FROM tags WHERE host = ? AND repository = ? AND first_seen IS NOT NULL",
+            (repository.host, repository.name),
+            tuple[str, int],
+        )
+        return {tag: _moment(first_seen) for tag, first_seen in rows}
+
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
         place = (key.repository.host, key.repository.name)
         async with self._database.transaction() as connection:

@@ -1,0 +1,221 @@
+"""What a look at a registry costs, counted in requests: by strategy, first and again."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from tests.adapters.registry.desk import DIGEST, NAME, NEWEST_BUILD, SEMVER_DIGEST, desk, digests, tag
+from tests.fakes.registry import JANUARY, FaultyRegistry
+from updater.domain.policy import Output, Policy, Strategy
+from updater.domain.polling import Wants, wants
+
+LIST = f"GET /v2/{NAME}/tags/list"
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[FaultyRegistry]:
+    async with FaultyRegistry(auth="token") as registry:
+        yield registry
+
+
+def head(name: str) -> str:
+    return f"HEAD /v2/{NAME}/manifests/{name}"
+
+
+async def test_first_look_costs_a_challenge_a_token_and_the_list(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "v1.0.0")
+    async with desk(registry) as at:
+        await at.look(Policy())
+    assert registry.asked_since(0) == [LIST, "GET /token", LIST]
+
+
+async def test_unchanged_list_costs_one_request_and_is_the_same_snapshot(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "v1.0.0")
+    async with desk(registry) as at:
+        first = await at.glance(wants(Policy()))
+        start = len(registry.asked)
+        assert await at.glance(wants(Policy())) is first
+    assert registry.asked_since(start) == [LIST]
+
+
+async def test_digest_round_is_one_conditional_head_answered_without_a_body(registry: FaultyRegistry) -> None:
+    pushed = registry.push(NAME, "latest")
+    async with desk(registry) as at:
+        assert digests(await at.look(DIGEST)) == {"latest": pushed}
+        start = len(registry.asked)
+        await at.look(DIGEST)
+    assert registry.asked_since(start) == [head("latest")]
+    assert registry.asked[-1].condition == f'"{pushed}"'
+
+
+@pytest.mark.parametrize(
+    ("strategy", "winner"),
+    [(Strategy.SEMVER, "v1.10.0"), (Strategy.ALPHABETICAL, "v1.9.0"), (Strategy.NUMERIC, "v1.10.0")],
+)
+@pytest.mark.parametrize("output", [Output.DIGEST, Output.TAG_DIGEST])
+async def test_digest_of_a_choice_by_name_costs_the_list_and_one_head(
+    registry: FaultyRegistry, strategy: Strategy, winner: str, output: Output
+) -> None:
+    for name in ("v1.2.0", "v1.9.0", "v1.10.0"):
+        registry.push(NAME, name)
+    policy = Policy(strategy, output=output)
+    async with desk(registry) as at:
+        first = await at.look(policy)
+        start = len(registry.asked)
+        await at.look(policy)
+    assert list(digests(first)) == [winner]
+    assert registry.asked_since(start) == [LIST, head(winner)]
+
+
+async def test_winner_that_moved_is_noticed_in_the_next_round(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "v1.0.0")
+    async with desk(registry) as at:
+        await at.look(SEMVER_DIGEST)
+        moved = registry.push(NAME, "v1.0.0", JANUARY + timedelta(days=1))
+        assert digests(await at.look(SEMVER_DIGEST)) == {"v1.0.0": moved}
+
+
+async def test_new_winner_is_asked_for_instead_of_the_old_one(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "v1.0.0")
+    async with desk(registry) as at:
+        await at.look(SEMVER_DIGEST)
+        pushed = registry.push(NAME, "v1.1.0")
+        start = len(registry.asked)
+        assert digests(await at.look(SEMVER_DIGEST)) == {"v1.1.0": pushed}
+    assert registry.asked_since(start) == [LIST, head("v1.1.0")]
+
+
+async def test_all_spellings_of_the_winning_version_get_their_digest(registry: FaultyRegistry) -> None:
+    """Which of them stays depends on what is there now, and that differs between applications."""
+    for name in ("1.20", "v1.20.0", "1.19"):
+        registry.push(NAME, name)
+    async with desk(registry) as at:
+        assert set(digests(await at.look(SEMVER_DIGEST))) == {"1.20", "v1.20.0"}
+
+
+async def test_young_winner_and_the_best_old_enough_get_their_digests(registry: FaultyRegistry) -> None:
+    policy = Policy(output=Output.DIGEST, minimum_age=timedelta(days=1))
+    registry.push(NAME, "v1.0.0")
+    async with desk(registry) as at:
+        await at.look(policy)
+        at.later(days=2)
+        registry.push(NAME, "v1.1.0")
+        assert set(digests(await at.look(policy))) == {"v1.0.0", "v1.1.0"}
+        at.later(days=2)
+        assert set(digests(await at.look(policy))) == {"v1.1.0"}
+
+
+async def test_pinned_tag_gets_its_digest_whatever_the_order(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "v1.0.0")
+    registry.push(NAME, "v2.0.0")
+    async with desk(registry) as at:
+        assert set(digests(await at.look(Policy(output=Output.DIGEST, pin="v1.0.0")))) == {"v1.0.0"}
+
+
+async def test_policy_that_cannot_be_followed_costs_no_head(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "v1.0.0")
+    async with desk(registry) as at:
+        snapshot = await at.look(Policy(constraint="~~1", output=Output.DIGEST))
+    assert digests(snapshot) == {}
+
+
+async def test_wants_of_many_subscribers_are_one_list(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "v1.0.0")
+    policies = [Policy(constraint=f">= 0.{number}") for number in range(100)]
+    async with desk(registry) as at:
+        await at.look(*policies)
+        start = len(registry.asked)
+        await at.look(*policies)
+    assert registry.asked_since(start) == [LIST]
+
+
+@pytest.mark.integration  # ten seconds: the first round is 10,000 real requests
+async def test_newest_build_of_5000_tags_looks_only_into_the_new_ones_in_its_second_round(
+    registry: FaultyRegistry,
+) -> None:
+    for number in range(5000):
+        registry.push(NAME, f"build-{number}", JANUARY + timedelta(minutes=number % 50))
+    async with desk(registry, concurrency=50) as at:
+        await at.look(NEWEST_BUILD)
+        for number in range(3):
+            registry.push(NAME, f"new-{number}", JANUARY + timedelta(days=1 + number))
+        start = len(registry.asked)
+        snapshot = await at.look(NEWEST_BUILD)
+    builds = tag(snapshot, "new-2").builds
+    assert builds is not None
+    assert builds[0].created == JANUARY + timedelta(days=3)
+    asked = registry.asked_since(start)
+    lists = [each for each in asked if each == LIST]
+    assert len(lists) == 6  # pages of 1000
+    assert len(asked) - len(lists) <= 3 * 2
+
+
+async def test_newest_build_looks_only_into_new_tags_in_its_second_round(registry: FaultyRegistry) -> None:
+    for number in range(200):
+        registry.push(NAME, f"build-{number}", JANUARY + timedelta(minutes=number % 50))
+    async with desk(registry) as at:
+        await at.look(NEWEST_BUILD)
+        for number in range(3):
+            registry.push(NAME, f"new-{number}", JANUARY + timedelta(days=1 + number))
+        start = len(registry.asked)
+        await at.look(NEWEST_BUILD)
+    asked = registry.asked_since(start)
+    assert asked[0] == LIST
+    assert len(asked) == 1 + 3 * 2
+
+
+async def test_restarted_client_reads_no_manifest_again(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "a")
+    async with desk(registry) as at:
+        await at.look(NEWEST_BUILD)
+        store = at.store
+    start = len(registry.asked)
+    async with desk(registry, store=store) as at:
+        assert tag(await at.look(NEWEST_BUILD), "a").builds
+    assert [each for each in registry.asked_since(start) if "/tags/list" not in each and "/token" not in each] == []
+
+
+async def test_tags_that_filters_drop_cost_nothing(registry: FaultyRegistry) -> None:
+    for name in ("keep-1", "drop-1", "drop-2"):
+        registry.push(NAME, name)
+    policy = Policy(Strategy.NEWEST_BUILD, allow_tags="regexp:^keep-")
+    async with desk(registry) as at:
+        await at.look(policy)
+    assert not any("drop" in each for each in registry.asked_since(0))
+    assert sum("/manifests/" in each for each in registry.asked_since(0)) == 1
+
+
+async def test_two_tags_of_one_digest_are_looked_into_once(registry: FaultyRegistry) -> None:
+    image = registry.push(NAME, "a")
+    stored = registry.repositories[NAME]
+    stored.tags["b"] = image
+    async with desk(registry) as at:
+        snapshot = await at.look(NEWEST_BUILD)
+    assert all(record.builds for record in snapshot.tags)
+    assert sum("/blobs/" in each for each in registry.asked_since(0)) == 1
+
+
+async def test_tag_that_a_webhook_named_is_checked_at_once(registry: FaultyRegistry) -> None:
+    for name in ("a", "b"):
+        registry.push(NAME, name)
+    async with desk(registry) as at:
+        await at.look(NEWEST_BUILD)
+        moved = registry.push(NAME, "a", JANUARY + timedelta(days=1))
+        start = len(registry.asked)
+        hinted = Wants.union([wants(NEWEST_BUILD), Wants(hints=frozenset({"a"}))])
+        assert digests(await at.glance(hinted))["a"] == moved
+    assert [each for each in registry.asked_since(start) if each.startswith("HEAD")] == [head("a")]
+
+
+async def test_moved_tag_is_found_within_ten_minutes_without_a_webhook(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "a")
+    async with desk(registry) as at:
+        await at.look(NEWEST_BUILD)
+        moved = registry.push(NAME, "a", JANUARY + timedelta(days=1))
+        at.later(minutes=10)
+        snapshot = await at.look(NEWEST_BUILD)
+    builds = tag(snapshot, "a").builds
+    assert digests(snapshot) == {"a": moved}
+    assert builds is not None
+    assert builds[0].created == JANUARY + timedelta(days=1)
