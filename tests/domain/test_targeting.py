@@ -95,6 +95,37 @@ def test_branch_and_repository_may_be_others() -> None:
     assert branch == Branch("https://git.example.com/env.git", "env", "repocreds")
 
 
+@pytest.mark.parametrize(
+    ("text", "base", "target"),
+    [
+        ("env:updates", "env", "updates"),
+        (":updates", "main", "updates"),
+        ("HEAD:updates", "", "updates"),
+        ("refs/heads/env", "env", ""),
+        (":{{ $x := .AppName }}{{ $x }}", "main", "{{ $x := .AppName }}{{ $x }}"),
+    ],
+)
+def test_branch_may_be_built_on_another(text: str, base: str, target: str) -> None:
+    assert git({"git-branch": text}).branch == Branch(URL, base, "repocreds", target)
+
+
+@pytest.mark.parametrize("revision", ["refs/tags/v1", "0123456789abcdef0123456789abcdef01234567", "main~1", "a..b"])
+def test_revision_that_is_no_branch_is_refused(revision: str) -> None:
+    with pytest.raises(Misconfigured, match="git-branch"):
+        git({}, Source(URL, "apps/demo", revision, kind="Helm"))
+
+
+def test_branch_without_a_name_behind_its_colon_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="behind the colon"):
+        git({"git-branch": "main:"})
+
+
+def test_revision_is_of_the_source_in_the_repository_written_to_however_it_is_spelled() -> None:
+    chart = Source("https://charts.example.com", chart="app", target_revision="1.0", kind="Helm")
+    values = Source("https://user@GIT.example.com/gitops", ref="values", target_revision="env")
+    assert git({"git-repository": URL}, chart, values).branch.branch == "env"
+
+
 @pytest.mark.parametrize("method", ["git:secret:argocd/creds", "git:secret:creds"])
 def test_secret_of_the_applications_own_namespace(method: str) -> None:
     assert git({"write-back-method": method}).branch.credentials == "secret:argocd/creds"

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from updater.domain.errors import BranchNotFound, EditError, GitError, PushStale
-from updater.domain.target import Branch
-from updater.ports import Author
+from updater.domain.errors import BranchNotFound, EditError, GitAuthError, GitError, PushStale
+from updater.domain.target import Branch, repository_key
+from updater.ports import Author, Sign, Tip
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,9 @@ class FakeCommit:
     hash: str
     files: Mapping[str, bytes]
     message: str
+    parents: tuple[str, ...] = ()
+    committer: str = ""
+    signature: str = ""
 
 
 @dataclass
@@ -32,23 +35,28 @@ class FakeGit:
     """Called between the check and the push: a moment for somebody else to push."""
     lose_answers: int = 0
     """So many pushes arrive, and say that they did not."""
+    refused_logins: set[str] = field(default_factory=set)
+    """Credentials that the server does not take."""
     broken_paths: set[str] = field(default_factory=set)
     looks: int = 0
+    logins: list[str] = field(default_factory=list)
+    """The credentials of each branch opened."""
 
     def seed(self, url: str, files: Mapping[str, str], branch: str = "main") -> None:
         """Put a commit on a branch, as anybody may."""
-        commits = self.branches.setdefault((url, branch), [])
+        commits = self.branches.setdefault((repository_key(url), branch), [])
         tree = {**(commits[-1].files if commits else {}), **{path: text.encode() for path, text in files.items()}}
         commits.append(_commit(commits[-1].hash if commits else "", tree, "seed"))
 
     def log(self, url: str, branch: str = "main") -> list[FakeCommit]:
-        return self.branches[url, branch]
+        return self.branches[repository_key(url), branch]
 
     def file(self, url: str, path: str, branch: str = "main") -> str:
         return self.log(url, branch)[-1].files[path].decode()
 
     def branch(self, branch: Branch) -> "FakeBranch":
-        return FakeBranch(self, (branch.url, branch.branch or "main"))
+        self.logins.append(branch.credentials)
+        return FakeBranch(self, (repository_key(branch.url), branch.branch or "main"), branch.credentials)
 
 
 @dataclass
@@ -57,12 +65,19 @@ class FakeBranch:
 
     server: FakeGit
     key: tuple[str, str]
+    login: str = ""
     built: dict[str, FakeCommit] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.key[1]
 
     async def head(self) -> str:
         self.server.looks += 1
         if self.server.error:
             raise self.server.error
+        if self.login in self.server.refused_logins:
+            raise GitAuthError(f"the server refused the credentials of {self.login}")
         commits = self.server.branches.get(self.key)
         if not commits:
             raise BranchNotFound(f"{self.key[0]} has no branch {self.key[1]}")
@@ -75,19 +90,37 @@ class FakeBranch:
         files = self._at(head).files
         return {path: files.get(path) for path in paths}
 
-    async def commit(self, head: str, files: Mapping[str, bytes], message: str, author: Author, at: datetime) -> str:
-        commit = _commit(head, {**self._at(head).files, **files}, message)
+    async def tip(self, name: str) -> Tip | None:
+        commits = self.server.branches.get((self.key[0], name))
+        if not commits:
+            return None
+        return Tip(commits[-1].hash, commits[-1].parents, commits[-1].committer, commits[-1].message)
+
+    async def commit(
+        self,
+        head: str,
+        files: Mapping[str, bytes],
+        message: str,
+        author: Author,
+        at: datetime,
+        sign: Sign | None = None,
+    ) -> str:
+        commit = _commit(head, {**self._at(head).files, **files}, message, author.email)
+        if sign is not None:
+            commit = replace(commit, signature=sign(message.encode()))
         self.built[commit.hash] = commit
         return commit.hash
 
-    async def push(self, head: str, commit: str) -> None:
+    async def push(self, old: str, commit: str, name: str = "") -> None:
         self.server.before_push()
         if self.server.push_error:
             raise self.server.push_error
-        commits = self.server.branches[self.key]
-        if commits[-1].hash != head:
-            raise PushStale(f"{self.key[1]} is not at {head} any more")
-        commits.append(self.built[commit])
+        key = (self.key[0], name or self.key[1])
+        commits = self.server.branches.setdefault(key, [])
+        if (commits[-1].hash if commits else "") != old:
+            raise PushStale(f"{key[1]} is not at {old} any more")
+        base = self.server.branches[self.key]
+        self.server.branches[key] = [*(base if name else commits), self.built[commit]]
         if self.server.lose_answers:
             self.server.lose_answers -= 1
             raise GitError("the connection was lost after the push was sent")
@@ -96,6 +129,7 @@ class FakeBranch:
         return next(commit for commit in self.server.branches[self.key] if commit.hash == head)
 
 
-def _commit(parent: str, files: Mapping[str, bytes], message: str) -> FakeCommit:
-    content = repr((parent, sorted(files.items()), message)).encode()
-    return FakeCommit(hashlib.sha1(content).hexdigest(), dict(files), message)
+def _commit(parent: str, files: Mapping[str, bytes], message: str, committer: str = "") -> FakeCommit:
+    content = repr((parent, sorted(files.items()), message, committer)).encode()
+    parents = (parent,) if parent else ()
+    return FakeCommit(hashlib.sha1(content).hexdigest(), dict(files), message, parents, committer)

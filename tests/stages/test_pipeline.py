@@ -101,6 +101,43 @@ async def test_all_applications_of_a_branch_share_one_commit(house: House) -> No
     assert all(f"Image-Updated: argocd/{name} app v2.0" in message for name in names)
 
 
+@pytest.mark.parametrize("url", ["https://git.example.com/gitops", "https://bot@GIT.example.com/gitops.git/"])
+async def test_spellings_of_a_repository_share_one_commit(house: House, url: str) -> None:
+    house.cluster.put(helm_application("two", IMAGE, url=url))
+    async with house.running():
+        await house.hear("image.updated", count=2)
+    assert len(house.git.log(URL)) == 2
+
+
+async def test_other_credentials_are_another_commit_of_the_same_queue(house: House) -> None:
+    """Were they two queues, one of them would be beaten by the other's push."""
+    house.cluster.put(helm_application("two", IMAGE, method="git:secret:argocd/two"))
+    async with house.running():
+        await house.hear("image.updated", count=2)
+    assert house.git.logins == ["repocreds", "secret:argocd/two"]
+    assert len(house.git.log(URL)) == 3
+    assert not house.said("write_back.stale")
+
+
+async def test_credentials_that_fail_stop_their_own_applications_alone(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, method="git:secret:argocd/two"))
+    house.git.refused_logins.add("repocreds")
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+        updated = await house.hear("image.updated")
+    assert (failed["application"], updated["application"]) == ("argocd/one", "argocd/two")
+
+
+async def test_head_and_the_branch_it_stands_for_are_one_queue_once_it_is_known(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, {"git-branch": "HEAD"}))
+    async with house.running():
+        await house.hear("image.updated", count=2)
+        commits = len(house.git.log(URL))
+        house.registry.push(IMAGE, "v3.0")
+        await house.hear("image.updated", count=4)
+    assert len(house.git.log(URL)) == commits + 1
+
+
 async def test_stale_push_is_redone_on_the_new_head(house: House) -> None:
     def somebody_pushes() -> None:
         house.git.before_push = lambda: None

@@ -36,13 +36,37 @@ class ImageKeys:
 
 
 class Branch(NamedTuple):
-    """A branch to write to; changes of one branch are written in order, by one worker."""
+    """A branch to write to, as an application's settings spell it."""
 
     url: str
     branch: str
-    """Empty: the branch that the server's HEAD names."""
+    """Empty: the branch that the server's HEAD names. What is written is compared with this one in any case."""
     credentials: str
     """`repocreds` or `secret:<namespace>/<name>`; the secret itself is looked up when it is needed."""
+    target: str = ""
+    """A template for the name of another branch, which is built on `branch` and pushed instead of it; empty: none."""
+
+
+class BranchKey(NamedTuple):
+    """What changes are queued by: one branch of one repository, however each application spells it."""
+
+    repository: str
+    branch: str
+
+
+def repository_key(url: str) -> str:
+    """Name a repository in one way for all spellings of its URL: scheme, user, `.git` and a standard port aside."""
+    text = url.strip()
+    scheme, found, rest = text.partition("://")
+    if not found:  # user@host:path, as ssh has it
+        host, _, path = text.partition(":")
+    else:
+        host, _, path = rest.partition("/")
+        host = host.removesuffix(_STANDARD_PORTS.get(scheme.lower(), ""))
+    return f"{host.rpartition('@')[2].lower()}/{path.strip('/').removesuffix('.git')}"
+
+
+_STANDARD_PORTS = {"https": ":443", "http": ":80", "ssh": ":22"}
 
 
 @dataclass(frozen=True, slots=True)

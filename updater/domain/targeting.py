@@ -4,8 +4,9 @@ import posixpath
 from dataclasses import dataclass
 
 from updater.domain.application import Application, Source
+from updater.domain.branches import base_branch, split_branch
 from updater.domain.errors import Misconfigured
-from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target
+from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target, repository_key
 
 _OVERRIDE_KINDS = {
     "Helm": FileKind.OVERRIDE_HELM,
@@ -129,20 +130,24 @@ def _git_target(
             f"source {source.repo_url} is a chart repository, not a Git repository: name the one to write to "
             "in the annotation git-repository",
         )
-    revision = annotations.get("git-branch", "").strip() or _revision(application, source, url)
-    if ":" in revision:
-        raise Misconfigured(
-            f"annotation git-branch is {revision!r}: writing to a branch other than the base is not supported yet; "
-            "name the base branch alone",
-        )
-    branch = Branch(url, "" if revision == "HEAD" else revision, credentials)
+    branch = Branch(url, *_branch(application, source, url, credentials))
     file = _file(application, source, kind, argocd_namespace)
     return GitTarget(branch, file.path, file.kind, file.base_path)
 
 
+def _branch(application: Application, source: Source, url: str, credentials: str) -> tuple[str, str, str]:
+    """Give the base, the credentials and the target; the base is the source's own where the annotation names none."""
+    base, target = split_branch(application.annotations.get("git-branch", ""))
+    if base:
+        return base_branch(base, "annotation git-branch"), credentials, target
+    return base_branch(_revision(application, source, url).strip(), "targetRevision"), credentials, target
+
+
 def _revision(application: Application, source: Source, url: str) -> str:
     """Give the revision of the source that lives in the repository written to."""
-    return next((each.target_revision for each in application.sources if each.repo_url == url), source.target_revision)
+    written_to = repository_key(url)
+    found = (each.target_revision for each in application.sources if repository_key(each.repo_url) == written_to)
+    return next(found, source.target_revision)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Plan one commit: what each decided update means for the files as they are now. Pure, and safe to run in a thread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from updater.domain.election import judge
 from updater.domain.errors import EditError
 from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, UpdateDecided
-from updater.domain.target import FileKind, GitTarget
+from updater.domain.target import Branch, BranchKey, FileKind, GitTarget
 from updater.formats.targets import apply_edits, read_version
 from updater.stages.present import edit_for, unmanaged, witnessed
 
@@ -48,6 +48,21 @@ class Plan:
     planned: list[Planned] = field(default_factory=list)
     settled: list[tuple[UpdateDecided, Decision]] = field(default_factory=list)
     failed: list[tuple[UpdateDecided, str]] = field(default_factory=list)
+
+
+def by_branch(
+    batch: Mapping[Hashable, UpdateDecided],
+    key: Callable[[Branch], BranchKey],
+) -> dict[Branch, dict[Hashable, UpdateDecided]]:
+    """Part what is written with different credentials, or pushed to different branches; spellings part nothing."""
+    spelled: dict[Hashable, Branch] = {}
+    groups: dict[Branch, dict[Hashable, UpdateDecided]] = {}
+    for identity, decided in batch.items():
+        branch = _git_target(decided).branch
+        transport = branch.url.partition("://")[0].lower() if "://" in branch.url else "ssh"
+        alike = (transport, key(branch), branch.credentials, branch.target)
+        groups.setdefault(spelled.setdefault(alike, branch), {})[identity] = decided
+    return groups
 
 
 def paths_to_read(decided: UpdateDecided) -> list[str]:

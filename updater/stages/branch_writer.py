@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 
@@ -13,10 +13,10 @@ from updater.domain.application import ApplicationName
 from updater.domain.decision import Decision, Hold, UpToDate
 from updater.domain.errors import EditError, GitError, Misconfigured, PushStale, StoreError, UpdaterError
 from updater.domain.messages import UpdateDecided
-from updater.domain.target import Branch
+from updater.domain.target import Branch, BranchKey, repository_key
 from updater.formats.commit import commit_message
 from updater.ports import ApplicationWriter, Author, GitBranch, GitServer, PendingWrite, WriteMemory
-from updater.stages.batch import Files, Plan, Planned, paths_to_read, plan
+from updater.stages.batch import Files, Plan, Planned, by_branch, paths_to_read, plan
 from updater.stages.board import Board
 
 log = structlog.get_logger()
@@ -36,9 +36,26 @@ class BranchWriter:
     push_tries: int
     now: Callable[[], datetime]
     dry_run: bool = False
+    _heads: dict[str, str] = field(default_factory=dict)
+    """By repository: the branch that its HEAD was seen to stand for."""
 
-    async def write(self, branch: Branch, batch: Waiting) -> Waiting:
-        """Bring a branch to what the batch wants; return what has to be tried again."""
+    def key(self, branch: Branch) -> BranchKey:
+        """Tell which queue a branch's changes wait in: one for all spellings, and all credentials."""
+        repository = repository_key(branch.url)
+        return BranchKey(repository, branch.branch or self._heads.get(repository, ""))
+
+    async def write(self, key: BranchKey, batch: Waiting) -> Waiting:  # noqa: ARG002 - each change knows its branch
+        """Bring a branch to what the batch wants; return what has to be tried again.
+
+        What is written with different credentials becomes a commit for each of them, one after the other: none is
+        pushed by somebody who was not told to, and none fails for the credentials of another.
+        """
+        again: dict[Hashable, UpdateDecided] = {}
+        for branch, group in by_branch(batch, self.key).items():
+            again |= await self._try(branch, group)
+        return again
+
+    async def _try(self, branch: Branch, batch: Waiting) -> Waiting:
         try:
             return await self._write(branch, batch)
         except (GitError, Misconfigured, StoreError) as error:
@@ -49,9 +66,15 @@ class BranchWriter:
         return batch
 
     async def _write(self, branch: Branch, batch: Waiting) -> Waiting:
+        if branch.target:
+            raise Misconfigured(
+                f"annotation git-branch: branches of their own, as {branch.target}, cannot be written yet"
+            )
         remote = self.git.branch(branch)
         for attempt in range(1, self.push_tries + 1):
             head = await remote.head()
+            if not branch.branch:
+                self._heads[repository_key(branch.url)] = remote.name
             made = await self._plan(remote, head, list(batch.values()))
             if self.dry_run or not made.files:
                 return await self._settle(made)

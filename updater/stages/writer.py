@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from updater.domain.application import ApplicationName
 from updater.domain.messages import ImageIdentity, UpdateDecided, UpdateWithdrawn
-from updater.domain.target import Branch, GitTarget
+from updater.domain.target import BranchKey, GitTarget
 from updater.stages.application_writer import ApplicationPatcher
 from updater.stages.branch_writer import BranchWriter
 from updater.stages.keyed import KeyedWorkers, Pace
@@ -25,12 +25,12 @@ class Writer:
     patcher: ApplicationPatcher
     pace: Pace
     branches_at_once: int
-    _places: dict[ImageIdentity, Branch | ApplicationName] = field(default_factory=dict)
+    _places: dict[ImageIdentity, BranchKey | ApplicationName] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Write until cancelled; what waits then is still written, once."""
         async with asyncio.TaskGroup() as tasks:
-            to_branches = KeyedWorkers[Branch, UpdateDecided](
+            to_branches = KeyedWorkers[BranchKey, UpdateDecided](
                 "write", tasks, self.branches.write, self.pace, self.branches_at_once
             )
             to_applications = KeyedWorkers[ApplicationName, UpdateDecided](
@@ -49,13 +49,14 @@ class Writer:
     def _put(
         self,
         decided: UpdateDecided,
-        to_branches: KeyedWorkers[Branch, UpdateDecided],
+        to_branches: KeyedWorkers[BranchKey, UpdateDecided],
         to_applications: KeyedWorkers[ApplicationName, UpdateDecided],
     ) -> None:
         target = decided.image.target
         if isinstance(target, GitTarget):
-            self._places[decided.identity] = target.branch
-            to_branches.put(target.branch, decided.identity, decided)
+            key = self.branches.key(target.branch)
+            self._places[decided.identity] = key
+            to_branches.put(key, decided.identity, decided)
         else:
             self._places[decided.identity] = target.application
             to_applications.put(target.application, decided.identity, decided)
@@ -63,11 +64,11 @@ class Writer:
     def _withdraw(
         self,
         identity: ImageIdentity,
-        from_branches: KeyedWorkers[Branch, UpdateDecided],
+        from_branches: KeyedWorkers[BranchKey, UpdateDecided],
         from_applications: KeyedWorkers[ApplicationName, UpdateDecided],
     ) -> None:
         place = self._places.pop(identity, None)
-        if isinstance(place, Branch):
+        if isinstance(place, BranchKey):
             from_branches.withdraw(place, identity)
         elif place is not None:
             from_applications.withdraw(place, identity)

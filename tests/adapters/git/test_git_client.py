@@ -24,7 +24,7 @@ from updater.domain.errors import (
     SecretNotFound,
 )
 from updater.domain.target import Branch
-from updater.ports import Author, LabelledSecret
+from updater.ports import Author, LabelledSecret, Tip
 
 pytestmark = pytest.mark.integration
 
@@ -170,6 +170,47 @@ async def test_push_on_a_branch_that_moved_is_stale_and_changes_nothing(place: P
     with pytest.raises(PushStale):
         await remote.push(head, commit)
     assert place.git("show", "main:README.md") == "theirs"
+
+
+async def propose(place: Place, name: str, old: str, text: bytes) -> str:
+    """Push a commit on main to another branch."""
+    remote = place.branch()
+    head = await remote.head()
+    await remote.read(head, ["README.md"])
+    commit = await remote.commit(head, {"README.md": text}, "change\n\nKey: é\n", AUTHOR, datetime.now(UTC))
+    await remote.push(old, commit, name)
+    return commit
+
+
+async def test_branch_is_made_and_tells_whose_it_is(place: Place) -> None:
+    assert await place.branch().tip("team/updates") is None
+    commit = await propose(place, "team/updates", "", b"one\n")
+    main = place.git("rev-parse", "main")
+    tip = await place.branch().tip("team/updates")
+    assert tip == Tip(commit, (main,), "updater@example.com", "change\n\nKey: é\n")
+    assert place.git("rev-parse", "team/updates") == commit
+    place.git("fsck", "--strict")
+
+
+async def test_other_branch_is_replaced_only_where_it_was_seen(place: Place) -> None:
+    first = await propose(place, "updates", "", b"one\n")
+    second = await propose(place, "updates", first, b"two\n")
+    for old in ("", first):
+        with pytest.raises(PushStale):
+            await propose(place, "updates", old, b"three\n")
+    assert place.git("rev-parse", "updates") == second
+
+
+async def test_tag_is_told_from_a_branch(place: Place) -> None:
+    place.git("tag", "v1", "main")
+    with pytest.raises(BranchNotFound, match="as a tag"):
+        await place.branch("v1").head()
+
+
+async def test_head_has_a_name(place: Place) -> None:
+    remote = place.branch("")
+    await remote.head()
+    assert remote.name == "main"
 
 
 async def test_hook_that_declines_is_quoted(place: Place) -> None:

@@ -25,13 +25,14 @@ from updater.adapters.git.objects import (
     commit_object,
     components,
     entries_of,
+    tip_of,
     tree_of,
     with_files,
 )
-from updater.domain.errors import EditError, GitError, PushStale
+from updater.domain.errors import BranchNotFound, EditError, GitError, PushStale
 from updater.domain.target import Branch
 from updater.formats.packs import BLOB, GitObject, read_pack, write_pack
-from updater.ports import Author, RepositorySecrets
+from updater.ports import Author, RepositorySecrets, Sign, Tip
 
 log = structlog.get_logger()
 
@@ -94,6 +95,10 @@ class HttpBranch:
     _made: dict[str, dict[str, GitObject]] = field(default_factory=dict)
     """New objects by the commit that was built of them."""
 
+    @property
+    def name(self) -> str:
+        return self._ref.removeprefix("refs/heads/")
+
     async def head(self) -> str:
         http = await self._connected()
         answer = await http.post("git-upload-pack", protocol.ls_refs_request(self.target.branch))
@@ -105,33 +110,58 @@ class HttpBranch:
         await self._fetch([key for key, is_file in found.values() if is_file], "blob:none")
         return {path: self._content(path, *found[path]) if path in found else None for path in paths}
 
-    async def commit(self, head: str, files: Mapping[str, bytes], message: str, author: Author, at: datetime) -> str:
+    async def tip(self, name: str) -> Tip | None:
+        commit = await self._other_head(name)
+        if not commit:
+            return None
+        await self._fetch([commit], "tree:0", deepen=True)
+        return tip_of(commit, self.client.objects[commit])
+
+    async def commit(
+        self,
+        head: str,
+        files: Mapping[str, bytes],
+        message: str,
+        author: Author,
+        at: datetime,
+        sign: Sign | None = None,
+    ) -> str:
         root, made = with_files(tree_of(self.client.objects[head]), files, self.client.objects)
-        commit = commit_object(root, head, message, author, at)
+        commit = commit_object(root, head, message, author, at, sign)
         self._made[commit.hash] = {**made, commit.hash: commit}
         return commit.hash
 
-    async def push(self, head: str, commit: str) -> None:
+    async def push(self, old: str, commit: str, name: str = "") -> None:
         http = await self._connected()
         made = self._made[commit]
+        ref = f"refs/heads/{name}" if name else self._ref
         pack = await asyncio.to_thread(write_pack, list(made.values()))
-        request = protocol.push_request(self._ref, head, commit, pack)
+        request = protocol.push_request(ref, old or protocol.NO_COMMIT, commit, pack)
         try:
             answer = await http.post("git-receive-pack", request)
         except AnswerLost as lost:
-            await self._find_out(head, commit, lost)
+            await self._find_out(name, old, commit, lost)
         else:
-            protocol.check_push(answer, self.url, self._ref)
+            protocol.check_push(answer, self.url, ref)
         self.client.objects.add(made)
 
-    async def _find_out(self, head: str, commit: str, lost: AnswerLost) -> None:
+    async def _find_out(self, name: str, old: str, commit: str, lost: AnswerLost) -> None:
         """Ask where the branch is, when the answer to a push was lost; return when the push has arrived."""
-        now = await self.head()
-        if now == head:
+        now = await self._other_head(name) if name else await self.head()
+        if now == old:
             raise GitError(f"the push did not arrive: {lost}") from None
         if now != commit:
-            raise PushStale(f"{self.url}: somebody else moved {self._ref} meanwhile") from None
+            raise PushStale(f"{self.url}: somebody else moved {name or self._ref} meanwhile") from None
         log.info("git.answer_lost", repository=self.url, commit=commit)
+
+    async def _other_head(self, name: str) -> str:
+        """Return the commit of another branch; empty when there is no such branch."""
+        http = await self._connected()
+        answer = await http.post("git-upload-pack", protocol.ls_refs_request(name))
+        try:
+            return protocol.read_ref(answer, self.url, name)[1]
+        except BranchNotFound:
+            return ""
 
     async def _connected(self) -> GitHttp:
         """Read the credentials, and learn once per repository what its server can do."""

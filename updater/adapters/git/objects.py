@@ -9,7 +9,7 @@ from dulwich.objects import Commit, ObjectID, Tree
 
 from updater.domain.errors import EditError, GitError
 from updater.formats.packs import BLOB, COMMIT, TREE, GitObject
-from updater.ports import Author
+from updater.ports import Author, Sign, Tip
 
 _FILE = 0o100644
 
@@ -73,15 +73,35 @@ def tree_object(entries: Entries) -> GitObject:
     return GitObject(TREE, tree.as_raw_string())
 
 
-def commit_object(tree: str, parent: str, message: str, author: Author, at: datetime) -> GitObject:
+def commit_object(
+    tree: str,
+    parent: str,
+    message: str,
+    author: Author,
+    at: datetime,
+    sign: Sign | None = None,
+) -> GitObject:
     commit = Commit()
     commit.tree = ObjectID(tree.encode())
     commit.parents = [ObjectID(parent.encode())]
     commit.author = commit.committer = f"{_plain(author.name)} <{_plain(author.email)}>".encode()
     commit.author_time = commit.commit_time = int(at.timestamp())
     commit.author_timezone = commit.commit_timezone = 0
-    commit.message = message.encode()
+    commit.message = message.encode("utf-8", "surrogateescape")
+    if sign is not None:
+        commit.gpgsig = sign(commit.as_raw_string()).strip().encode()
     return GitObject(COMMIT, commit.as_raw_string())
+
+
+def tip_of(key: str, commit: GitObject) -> Tip:
+    """Read of a commit what tells whose it is."""
+    if commit.kind != COMMIT:
+        raise GitError("the server sent something else for a commit")
+    head, _, message = commit.data.decode("utf-8", "replace").partition("\n\n")
+    lines = [line.partition(" ") for line in head.split("\n")]
+    parents = tuple(value for name, _, value in lines if name == "parent")
+    committer = next((value for name, _, value in lines if name == "committer"), "")
+    return Tip(key, parents, committer.partition("<")[2].partition(">")[0], message)
 
 
 def components(path: str) -> list[str]:

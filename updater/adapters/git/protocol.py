@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from updater.domain.errors import BranchNotFound, GitAuthError, GitError, PushRefused, PushStale
 from updater.formats.pktline import Marker, decode, encode, side_band, text
 
+NO_COMMIT = "0" * 40
+"""Where a branch is that does not exist."""
 _AGENT = b"agent=updater\n"
 _STALE = (
     "fetch first",
@@ -43,8 +45,8 @@ def read_capabilities(answer: bytes, url: str) -> Capabilities:
 
 
 def ls_refs_request(branch: str) -> bytes:
-    """Ask for one branch, or for what HEAD stands for when it is empty."""
-    prefix = f"refs/heads/{branch}" if branch else "HEAD"
+    """Ask for one branch (or tag, to tell the one from the other), or for what HEAD stands for when it is empty."""
+    prefixes = (f"refs/heads/{branch}", f"refs/tags/{branch}") if branch else ("HEAD",)
     return encode(
         [
             b"command=ls-refs\n",
@@ -53,7 +55,7 @@ def ls_refs_request(branch: str) -> bytes:
             Marker.DELIMITER,
             b"peel\n",
             b"symrefs\n",
-            f"ref-prefix {prefix}\n".encode(),
+            *(f"ref-prefix {prefix}\n".encode() for prefix in prefixes),
             Marker.FLUSH,
         ],
     )
@@ -66,16 +68,20 @@ def read_ref(answer: bytes, url: str, branch: str) -> tuple[str, str]:
         BranchNotFound: it does not exist, or HEAD stands for none.
     """
     wanted = f"refs/heads/{branch}" if branch else "HEAD"
+    tagged = False
     for line in decode(answer):
         if isinstance(line, Marker):
             continue
         commit, name, *attributes = text(line).split(" ")
+        tagged = tagged or name == f"refs/tags/{branch}"
         if name != wanted:
             continue
         target = next((each[len("symref-target:") :] for each in attributes if each.startswith("symref-target:")), name)
         if target == "HEAD":
             break
         return target, commit
+    if tagged:
+        raise BranchNotFound(f"{url} has {branch} as a tag, which cannot be written to: name a branch in git-branch")
     if branch:
         raise BranchNotFound(f"{url} has no branch {branch}: create it, or correct targetRevision or git-branch")
     raise BranchNotFound(f"{url} has no branch that HEAD stands for: push a first commit, or name a branch")
