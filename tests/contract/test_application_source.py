@@ -179,6 +179,32 @@ async def test_an_application_is_read_as_it_is(world: World) -> None:
     assert seen.live_images is None
 
 
+def hydrated(**dry: Any) -> dict[str, Any]:
+    """Make an Application whose manifests are rendered into another branch."""
+    dry_source = {"repoURL": "https://git.example.com/dry.git", "path": "shop", "targetRevision": "main", **dry}
+    hydrator = {"drySource": dry_source, "syncSource": {"targetBranch": "env/prod", "path": "shop"}}
+    return application(source=None, sourceHydrator=hydrator)
+
+
+async def test_dry_source_of_a_hydrator_is_the_source(world: World) -> None:
+    world.put({**hydrated(), "status": {"sourceType": "Directory"}})
+    async with listening(world) as events:
+        [seen] = [event.application for event in await _until(events, Listed) if isinstance(event, Seen)]
+    [source] = seen.sources
+    assert (source.repo_url, source.path, source.kind) == ("https://git.example.com/dry.git", "shop", "")
+
+
+@pytest.mark.parametrize("block", [None, {"releaseName": "shop"}], ids=["no block", "a block"])
+async def test_dry_source_of_a_hydrator_is_patched(world: World, block: dict[str, Any] | None) -> None:
+    given = hydrated(**({"helm": block} if block else {}))
+    world.put(given)
+    assert await world.cluster.set_images(target(), [edit()])
+    wanted = {"parameters": [{"name": "image.tag", "value": "v2.0", "forceString": True}]}
+    expected = given["spec"]
+    expected["sourceHydrator"]["drySource"]["helm"] = {**(block or {}), **wanted}
+    assert world.get("demo")["spec"] == expected
+
+
 async def test_nothing_at_all_is_listed_too(world: World) -> None:
     async with listening(world) as events:
         assert len(await _until(events, Listed)) == 1

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from updater.domain.application import Application, ApplicationName, Source
+from updater.domain.application import Application, ApplicationName, Parameter, Source
 from updater.domain.errors import Misconfigured
+from updater.domain.references import parse_reference
 from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target
 from updater.domain.targeting import choose_target
 
 URL = "https://git.example.com/gitops.git"
 HELM = Source(URL, "apps/demo", "main", kind="Helm")
 KUSTOMIZE = Source(URL, "overlays/prod", "main", kind="Kustomize")
+IMAGE = parse_reference("quay.io/team/app")
 TAG = ImageKeys(tag="image.tag")
 
 
@@ -23,19 +25,26 @@ def choose(
     namespace: str = "argocd",
 ) -> Target:
     application = Application(ApplicationName(namespace, "demo"), annotations, sources=sources or (HELM,))
-    return choose_target(application, keys, selector, "argocd")
+    return choose_target(application, IMAGE, keys, selector, "argocd")
 
 
 def git(
-    annotations: Mapping[str, str], *sources: Source, keys: ImageKeys = TAG, namespace: str = "argocd"
+    annotations: Mapping[str, str],
+    *sources: Source,
+    keys: ImageKeys = TAG,
+    selector: str = "",
+    namespace: str = "argocd",
 ) -> GitTarget:
-    target = choose({"write-back-method": "git", **annotations}, *sources, keys=keys, namespace=namespace)
+    given = {"write-back-method": "git", **annotations}
+    target = choose(given, *sources, keys=keys, selector=selector, namespace=namespace)
     assert isinstance(target, GitTarget)
     return target
 
 
 def test_default_is_the_application_itself() -> None:
-    assert choose({}) == ApplicationTarget(ApplicationName("argocd", "demo"), 0, FileKind.OVERRIDE_HELM)
+    assert choose({}) == ApplicationTarget(
+        ApplicationName("argocd", "demo"), 0, FileKind.OVERRIDE_HELM, "image.tag", "quay.io/team/app"
+    )
 
 
 def test_git_writes_the_override_file_beside_the_chart() -> None:
@@ -44,6 +53,8 @@ def test_git_writes_the_override_file_beside_the_chart() -> None:
         "apps/demo/.argocd-source-demo.yaml",
         FileKind.OVERRIDE_HELM,
         "apps/demo",
+        "image.tag",
+        "quay.io/team/app",
     )
 
 
@@ -142,9 +153,31 @@ def test_chart_repository_is_nothing_to_commit_to() -> None:
         git({}, Source("https://charts.example.com", chart="app", target_revision="1.0", kind="Helm"))
 
 
-def test_directory_source_has_no_parameters() -> None:
+@pytest.mark.parametrize("method", ["argocd", "git"])
+@pytest.mark.parametrize("keys", [ImageKeys(), TAG], ids=["no keys", "helm keys"])
+def test_directory_source_has_no_parameters(keys: ImageKeys, method: str) -> None:
     with pytest.raises(Misconfigured, match="Directory"):
-        choose({}, Source(URL, "plain", "main", kind="Directory"), keys=ImageKeys())
+        choose({"write-back-method": method}, Source(URL, "plain", "main", kind="Directory"), keys=keys)
+
+
+def test_plugin_takes_images_as_variables() -> None:
+    target = choose({}, Source(URL, "apps/demo", "main", kind="Plugin"))
+    assert target.kind is FileKind.OVERRIDE_PLUGIN
+
+
+def test_image_without_keys_stands_under_the_default_ones() -> None:
+    assert git({}, keys=ImageKeys()).key == "image.tag"
+
+
+def test_image_of_a_kustomization_is_known_by_its_name() -> None:
+    assert git({}, KUSTOMIZE, keys=ImageKeys()).key == "quay.io/team/app"
+    assert git({}, KUSTOMIZE, keys=ImageKeys(kustomize_name="app")).key == "app"
+
+
+def test_place_in_a_file_has_a_memory_of_its_own_for_each_key_and_image() -> None:
+    places = {git({}, keys=ImageKeys(tag=tag)).identity for tag in ("image.tag", "sidecar.tag")}
+    assert len(places) == 2
+    assert all(place.endswith("=quay.io/team/app") for place in places)
 
 
 def test_source_that_only_lends_its_values_is_not_meant() -> None:
@@ -176,3 +209,88 @@ def test_source_is_chosen_by_index_name_or_chart(selector: str) -> None:
 def test_selector_of_no_source_is_refused() -> None:
     with pytest.raises(Misconfigured, match="choose among 0"):
         choose({}, HELM, selector="third")
+
+
+CHART = Source(
+    "https://charts.example.com",
+    chart="shop",
+    target_revision="1.2.3",
+    kind="Helm",
+    value_files=("$values/env/prod.yaml",),
+)
+VALUES_URL = "https://git.example.com/values.git"
+VALUES = Source(VALUES_URL, ref="values", target_revision="release")
+VALUES_BRANCH = Branch(VALUES_URL, "release", "repocreds")
+
+
+@pytest.mark.parametrize(
+    "target", ["", "helmvalues", "helmvalues:$values/env/prod.yaml", "helmvalues:/env/prod.yaml", "env/prod.yaml"]
+)
+def test_values_file_of_a_chart_is_written_where_it_comes_from(target: str) -> None:
+    found = git({"write-back-target": target}, CHART, VALUES)
+    assert (found.branch, found.path, found.kind) == (VALUES_BRANCH, "env/prod.yaml", FileKind.HELM_VALUES)
+    assert found.source == 0
+
+
+def test_values_file_named_by_its_source_may_be_of_a_source_with_a_path() -> None:
+    found = git({"write-back-target": "helmvalues:$values/env/prod.yaml"}, HELM, VALUES)
+    assert (found.branch, found.path) == (VALUES_BRANCH, "env/prod.yaml")
+
+
+def test_values_file_without_its_source_is_of_the_sources_own_repository() -> None:
+    own = Source(URL, "apps/demo", "main", kind="Helm", value_files=("$values/env/prod.yaml",))
+    found = git({"write-back-target": "helmvalues:prod.yaml"}, own, VALUES)
+    assert (found.branch.url, found.path) == (URL, "apps/demo/prod.yaml")
+
+
+def test_values_file_tells_which_chart_is_meant() -> None:
+    other = Source("https://charts.example.com", chart="till", kind="Helm", value_files=("$values/env/till.yaml",))
+    found = git({"write-back-target": "helmvalues:$values/env/till.yaml"}, CHART, other, VALUES)
+    assert (found.path, found.source) == ("env/till.yaml", 1)
+
+
+def test_values_file_tells_which_of_several_repositories_is_meant() -> None:
+    other = Source("https://git.example.com/other.git", ref="other", target_revision="main")
+    found = git({"write-back-target": "helmvalues:/env/prod.yaml"}, CHART, other, VALUES)
+    assert found.branch == VALUES_BRANCH
+
+
+def test_several_values_files_of_a_chart_have_to_be_told_apart() -> None:
+    chart = Source(CHART.repo_url, chart="shop", kind="Helm", value_files=("$values/a.yaml", "$values/b.yaml"))
+    with pytest.raises(Misconfigured, match=r"helmvalues:\$values/a\.yaml or helmvalues:\$values/b\.yaml"):
+        git({}, chart, VALUES)
+
+
+def test_values_file_of_an_unknown_source_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(Misconfigured, match=r"\$common, which is none of \$values"):
+        git({"write-back-target": "helmvalues:$common/a.yaml"}, CHART, VALUES)
+
+
+def test_values_file_named_by_its_source_cannot_lead_out_either() -> None:
+    with pytest.raises(Misconfigured, match="leads out of the repository"):
+        git({"write-back-target": "helmvalues:$values/../x.yaml"}, CHART, VALUES)
+
+
+def test_repository_named_by_annotation_is_written_for_a_chart() -> None:
+    found = git({"git-repository": VALUES_URL, "write-back-target": "helmvalues:/env/prod.yaml"}, CHART, VALUES)
+    assert (found.branch, found.path) == (VALUES_BRANCH, "env/prod.yaml")
+
+
+def test_version_of_a_chart_is_no_branch() -> None:
+    found = git({"git-repository": "https://git.example.com/x.git", "write-back-target": "helmvalues:/a.yaml"}, CHART)
+    assert found.branch.branch == ""
+
+
+def test_parameter_that_is_there_tells_the_source() -> None:
+    second = Source(URL, "b", "main", kind="Helm", helm_parameters=(Parameter("image.tag", "v1"),))
+    assert choose({}, HELM, second).source == 1
+
+
+def test_lending_source_takes_no_parameters() -> None:
+    with pytest.raises(Misconfigured, match=r"source \$values only lends its files"):
+        choose({}, CHART, VALUES, selector="values")
+
+
+def test_lending_source_may_be_chosen_for_its_file() -> None:
+    found = git({"write-back-target": "helmvalues:/env/prod.yaml"}, CHART, VALUES, selector="values")
+    assert (found.branch, found.path) == (VALUES_BRANCH, "env/prod.yaml")

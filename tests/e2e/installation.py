@@ -62,8 +62,13 @@ class Installation:
         name: str = "gitops-demo",
         annotations: Mapping[str, str | None] | None = None,
         source: Mapping[str, object] | None = None,
+        spec: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> None:
-        """Create the walk-through's Application, with other annotations (None: without one) or another source."""
+        """Create the walk-through's Application.
+
+        With other annotations (None: without one), another source, or, with `spec`, no source but what that says.
+        """
         given: dict[str, str | None] = {
             "image-list": f"echoserver={self.image}",
             "echoserver.helm.image-tag": "image.tag",
@@ -73,13 +78,16 @@ class Installation:
             **(annotations or {}),
         }
         written = {f"{_PREFIX}/{key}": value for key, value in given.items() if value is not None}
-        place = source or {"path": "manifests/helm", "targetRevision": "main"}
+        place = {
+            "repoURL": self.git.url("gitops.git"),
+            **(source or {"path": "manifests/helm", "targetRevision": "main"}),
+        }
         self.put(
             {
                 "apiVersion": "argoproj.io/v1alpha1",
                 "kind": "Application",
-                "metadata": {"name": name, "namespace": "argocd", "annotations": written},
-                "spec": {"project": "default", "source": {"repoURL": self.git.url("gitops.git"), **place}},
+                "metadata": {"name": name, "namespace": "argocd", "annotations": written, **(metadata or {})},
+                "spec": {"project": "default", **(spec or {"source": place})},
             },
         )
 

@@ -132,7 +132,6 @@ def _application(manifest: _Manifest, default_namespace: str) -> Application:
         labels={sys.intern(key): _text(value) for key, value in (metadata.labels or {}).items()},
         project=_text(spec.project) or "default",
         sources=_sources(spec, status),
-        multi_source=bool(spec.sources) and spec.source_hydrator is None,
         live_images=None if status.summary is None else _texts(status.summary.images),
     )
 
@@ -147,15 +146,19 @@ def _own_annotations(annotations: Mapping[str, str | None]) -> dict[str, str]:
 
 def _sources(spec: _Spec, status: _Status) -> tuple[Source, ...]:
     """Give the sources in Argo CD's order of precedence: hydrator, then the list, then the single one."""
+    status_type = status.source_type or ""
     if spec.source_hydrator is not None:
-        single = spec.source_hydrator.dry_source
-    elif spec.sources:
+        # The status speaks of what was hydrated: plain manifests, whatever they were made of.
+        return _single(spec.source_hydrator.dry_source, "" if status_type == "Directory" else status_type)
+    if spec.sources:
         types: Sequence[str] = status.source_types or ()
         known = types if len(types) == len(spec.sources) else [""] * len(spec.sources)
         return tuple(_source(source, kind) for source, kind in zip(spec.sources, known, strict=True))
-    else:
-        single = spec.source
-    return (_source(single, status.source_type or ""),) if single is not None else ()
+    return _single(spec.source, status_type)
+
+
+def _single(source: _Source | None, status_type: str) -> tuple[Source, ...]:
+    return (_source(source, status_type),) if source is not None else ()
 
 
 def _source(source: _Source, status_type: str) -> Source:

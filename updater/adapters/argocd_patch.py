@@ -45,11 +45,13 @@ def image_patch(application: Json, target: ApplicationTarget, edits: Sequence[Ed
 
 
 def _source(application: Json, target: ApplicationTarget) -> tuple[str, Json]:
+    """Find the source to change, in Argo CD's order of precedence: hydrator, then the list, then the single one."""
     spec = _object(application.get("spec"), "spec")
-    if spec.get("sourceHydrator") is not None:
-        raise Misconfigured(f"Application {target.application} has a sourceHydrator: use write-back-method git")
-    sources = spec.get("sources")
-    if not sources:
+    sources, hydrator = spec.get("sources"), spec.get("sourceHydrator")
+    found: Sequence[object]
+    if hydrator is not None:
+        found, path = [_object(hydrator, "spec.sourceHydrator").get("drySource")], "/spec/sourceHydrator/drySource"
+    elif not sources:
         found, path = [spec.get("source")], "/spec/source"
     elif isinstance(sources, list):
         found, path = sources, f"/spec/sources/{target.source}"

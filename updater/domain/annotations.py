@@ -21,7 +21,7 @@ from updater.domain.polling import PollKey
 from updater.domain.references import parse_entry, parse_reference, split_image_list
 from updater.domain.secrets import CredentialSource, SecretKind, parse_credential_source
 from updater.domain.target import ImageKeys
-from updater.domain.targeting import choose_target
+from updater.domain.targeting import DEFAULT_KEYS, choose_target
 
 PREFIX = "argocd-image-updater.argoproj.io/"
 
@@ -62,8 +62,6 @@ STRATEGIES = {str(strategy): strategy for strategy in Strategy} | {
     "latest": Strategy.NEWEST_BUILD,
     "name": Strategy.ALPHABETICAL,
 }
-_DEFAULT_KEYS = ImageKeys(name="image.name", tag="image.tag")
-"""Where no annotation names any: AIU's defaults for Helm; Kustomize has no need of them."""
 _NO_IMAGES = (
     f"annotation {PREFIX}image-list is missing or empty: name the images to keep up to date, "
     "such as app=registry.example.com/team/app"
@@ -178,8 +176,8 @@ def _track_image(
         image=entry.reference,
         policy=policy,
         poll=PollKey(entry.reference.repository, _pull_secret(settings, application)),
-        keys=keys,
-        target=choose_target(application, keys, settings["source"], argocd_namespace),
+        keys=DEFAULT_KEYS if keys == ImageKeys() else keys,
+        target=choose_target(application, entry.reference, keys, settings["source"], argocd_namespace),
         force_update=settings.flag("force-update"),
     )
 
@@ -252,8 +250,6 @@ def _image_keys(settings: _Settings) -> ImageKeys:
             f"annotations {settings.alias}.helm.* and {settings.alias}.kustomize.image-name exclude each other: "
             "keep those of the application's own kind",
         )
-    if keys == ImageKeys():
-        return _DEFAULT_KEYS
     return keys
 
 

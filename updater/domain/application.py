@@ -26,7 +26,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One entry of `spec.source` or `spec.sources`."""
+    """One entry of `spec.source`, `spec.sources` or `spec.sourceHydrator.drySource`."""
 
     repo_url: str
     path: str = ""
@@ -52,7 +52,5 @@ class Application:
     labels: Mapping[str, str] = field(default_factory=dict)
     project: str = "default"
     sources: tuple[Source, ...] = ()
-    multi_source: bool = False
-    """True when the spec has `sources`: patches address `spec.sources/<n>` then."""
     live_images: tuple[str, ...] | None = None
     """`status.summary.images`; None when Argo CD has not said anything yet."""

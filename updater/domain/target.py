@@ -1,6 +1,6 @@
 """Where a change is written: a file of a Git branch, or the Application itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -71,7 +71,7 @@ _STANDARD_PORTS = {"https": ":443", "http": ":80", "ssh": ":22"}
 
 @dataclass(frozen=True, slots=True)
 class GitTarget:
-    """A file of a Git branch."""
+    """A place in a file of a Git branch."""
 
     branch: Branch
     path: str
@@ -79,9 +79,25 @@ class GitTarget:
     kind: FileKind
     base_path: str = ""
     """The source's directory, for override files: what it holds is what the override file overrides."""
+    key: str = ""
+    """Where in the file the version stands: a values path, a parameter, or the name of an image."""
+    image: str = ""
+    """Whose version it is; another image at the same place has another history."""
+    source: int = field(default=0, compare=False)
+    """Index of the Application's source that takes the image, whoever keeps the file."""
 
     def __str__(self) -> str:
         return f"{self.branch.url}@{self.branch.branch or 'HEAD'}:{self.path}"
+
+    @property
+    def place(self) -> str:
+        """Where the version stands, whatever it is of and whoever writes it, however they spell the repository."""
+        return f"{repository_key(self.branch.url)}@{self.branch.branch or 'HEAD'}:{self.path}#{self.key}"
+
+    @property
+    def identity(self) -> str:
+        """By what a write is remembered: the credentials may change, the place and the image may not."""
+        return f"{self}#{self.key}={self.image}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +109,21 @@ class ApplicationTarget:
     """Index into the Application's sources."""
     kind: FileKind
     """One of the `OVERRIDE_…` kinds: the same parameters, at another place."""
+    key: str = ""
+    """Under which name the version stands: a parameter, or the name of an image."""
+    image: str = ""
+    """Whose version it is."""
 
     def __str__(self) -> str:
         return f"application:{self.application}#{self.source}"
+
+    @property
+    def place(self) -> str:
+        return f"{self}#{self.key}"
+
+    @property
+    def identity(self) -> str:
+        return f"{self.place}={self.image}"
 
 
 Target = GitTarget | ApplicationTarget

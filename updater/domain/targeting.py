@@ -6,20 +6,33 @@ from dataclasses import dataclass
 from updater.domain.application import Application, Source
 from updater.domain.branches import base_branch, split_branch
 from updater.domain.errors import Misconfigured
+from updater.domain.image import ImageReference
+from updater.domain.sources import choose_source, lender_of, lends_only, only_lent_file
 from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target, repository_key
 
+DEFAULT_KEYS = ImageKeys(name="image.name", tag="image.tag")
+"""Where no annotation names any: AIU's defaults for Helm; Kustomize has no need of them."""
 _OVERRIDE_KINDS = {
     "Helm": FileKind.OVERRIDE_HELM,
     "Kustomize": FileKind.OVERRIDE_KUSTOMIZE,
     "Plugin": FileKind.OVERRIDE_PLUGIN,
 }
+_BY_NAME = (FileKind.OVERRIDE_KUSTOMIZE, FileKind.KUSTOMIZATION, FileKind.MANIFESTS)
+"""Kinds in which an image is known by its name."""
 
 
-def choose_target(application: Application, keys: ImageKeys, selector: str, argocd_namespace: str) -> Target:
+def choose_target(
+    application: Application,
+    image: ImageReference,
+    keys: ImageKeys,
+    selector: str,
+    argocd_namespace: str,
+) -> Target:
     """Decide where one image of an application is written.
 
     Args:
         application: with its annotations.
+        image: without a version.
         keys: what the image's own annotations say; they tell a source's type where the Application does not.
         selector: the annotation `<alias>.source`; empty when there is none.
         argocd_namespace: where Argo CD itself lives; applications elsewhere have other override files.
@@ -29,73 +42,78 @@ def choose_target(application: Application, keys: ImageKeys, selector: str, argo
     """
     method = application.annotations.get("write-back-method", "").strip() or "argocd"
     name, _, credentials = method.partition(":")
-    wanted = _wanted_type(application, keys)
-    index, source = _choose_source(application, wanted, selector)
-    kind = _source_type(source, wanted)
-    if name == "git":
-        return _git_target(application, source, kind, _credentials(application, credentials), argocd_namespace)
-    if method != "argocd":
+    if name != "git" and method != "argocd":
         raise Misconfigured(
             f"annotation write-back-method is {method!r}: write argocd, git, git:repocreds or "
             "git:secret:<namespace>/<name>",
         )
-    if kind not in _OVERRIDE_KINDS:
+    target = _write_back_target(application)
+    wanted = _wanted_type(target, keys)
+    values = target.argument if target.kind == "helmvalues" else ""
+    index, source = choose_source(application, wanted, keys, selector, values)
+    if name == "git":
+        file = _file(application, source, wanted, keys, target, argocd_namespace)
+        branch = _branch(application, file.lender, _credentials(application, credentials))
+        key = _key(file.kind, image, keys)
+        return GitTarget(branch, file.path, file.kind, file.base_path, key, str(image.repository), index)
+    kind = FileKind.OVERRIDE_PLUGIN if source.kind == "Plugin" else _parameters_of(source, wanted, keys)
+    if kind is FileKind.OVERRIDE:
         raise Misconfigured(
             f"the type of source {source.repo_url} cannot be told: give it a helm or kustomize block, "
             "or use write-back-method git",
         )
-    return ApplicationTarget(application.name, index, _OVERRIDE_KINDS[kind])
+    return ApplicationTarget(application.name, index, kind, _key(kind, image, keys), str(image.repository))
 
 
-def _wanted_type(application: Application, keys: ImageKeys) -> str:
+@dataclass(frozen=True, slots=True)
+class _WriteBackTarget:
+    """The annotation `write-back-target`: `<kind>[:<argument>]`, or the path of a file."""
+
+    kind: str = ""
+    argument: str = ""
+    path: str = ""
+
+
+def _write_back_target(application: Application) -> _WriteBackTarget:
+    text = application.annotations.get("write-back-target", "").strip()
+    kind, _, argument = text.partition(":")
+    if kind in ("helmvalues", "kustomization"):
+        return _WriteBackTarget(kind, argument)
+    if text and not posixpath.basename(text).startswith(".argocd-source-"):
+        return _WriteBackTarget("helmvalues", f"/{text.lstrip('/')}", text)
+    return _WriteBackTarget(path=text)
+
+
+def _wanted_type(target: _WriteBackTarget, keys: ImageKeys) -> str:
     """Tell which type of source the annotations speak of; empty when they leave it open."""
-    target = application.annotations.get("write-back-target", "").strip()
-    if keys.kustomize_name or target.partition(":")[0] == "kustomization":
+    if keys.kustomize_name or target.kind == "kustomization":
         return "Kustomize"
-    helm_file = target.endswith((".yaml", ".yml")) and not posixpath.basename(target).startswith(".argocd-source-")
-    if target.partition(":")[0] == "helmvalues" or helm_file or keys.name or keys.tag or keys.spec:
-        return "Helm"
-    return ""
+    return "Helm" if target.kind == "helmvalues" or keys.name or keys.tag or keys.spec else ""
 
 
-def _source_type(source: Source, wanted: str) -> str:
-    """Give the source's type; for a type of its own that only the annotations tell, theirs."""
-    explicit = source.kind
-    if explicit == "Plugin" and wanted == "Helm":
-        return "Helm"
-    if explicit == "Directory" and not wanted:
+def _parameters_of(source: Source, wanted: str, keys: ImageKeys) -> FileKind:
+    """Tell how a source takes images; `OVERRIDE` when its files have to tell."""
+    if lends_only(source):
+        raise Misconfigured(
+            f"source ${source.ref} only lends its files to others, and takes no parameters: choose another in "
+            "<alias>.source, or name a file in write-back-target"
+        )
+    if source.kind == "Directory":
         raise Misconfigured(
             f"source {source.repo_url} is of type Directory, which has no image parameters: "
             "use a Helm or Kustomize source, or a write-back-target",
         )
-    return wanted if explicit in ("", "Directory") else explicit
+    variables = {each.name for each in source.plugin_env}
+    if source.kind == "Plugin" and wanted == "Helm" and not variables.intersection((keys.tag, keys.spec)):
+        return FileKind.OVERRIDE_HELM
+    return _OVERRIDE_KINDS.get(source.kind or wanted, FileKind.OVERRIDE)
 
 
-def _choose_source(application: Application, wanted: str, selector: str) -> tuple[int, Source]:
-    numbered = list(enumerate(application.sources))
-    if not numbered:
-        raise Misconfigured("the Application has no source: spec.source or spec.sources is needed")
-    if selector:
-        chosen = [item for item in numbered if selector in (str(item[0]), item[1].name, item[1].ref, item[1].chart)]
-    else:
-        able = [item for item in numbered if not _values_only(item[1])] or numbered
-        typed = [item for item in able if item[1].kind == wanted or (not wanted and item[1].kind in _OVERRIDE_KINDS)]
-        chosen = typed or able
-    if len(chosen) == 1:
-        return chosen[0]
-    names = ", ".join(_label(index, source) for index, source in chosen or numbered)
-    if selector:
-        raise Misconfigured(f"annotation source is {selector!r}, which is not one source: choose among {names}")
-    raise Misconfigured(f"the Application has several sources that could take the image: set <alias>.source to {names}")
-
-
-def _values_only(source: Source) -> bool:
-    """Tell whether a source only lends its files to others, by `$ref`."""
-    return bool(source.ref) and not source.path and not source.chart
-
-
-def _label(index: int, source: Source) -> str:
-    return f"{index} ({source.name or source.ref or source.chart or source.path or source.repo_url})"
+def _key(kind: FileKind, image: ImageReference, keys: ImageKeys) -> str:
+    """Tell under which name the image's version stands in a target of a kind."""
+    if kind in _BY_NAME:
+        return keys.kustomize_name or str(image.repository)
+    return keys.spec or keys.tag or DEFAULT_KEYS.tag
 
 
 def _credentials(application: Application, text: str) -> str:
@@ -116,62 +134,56 @@ def _credentials(application: Application, text: str) -> str:
     return f"secret:{application.name.namespace}/{name}"
 
 
-def _git_target(
-    application: Application,
-    source: Source,
-    kind: str,
-    credentials: str,
-    argocd_namespace: str,
-) -> GitTarget:
-    annotations = application.annotations
-    url = annotations.get("git-repository", "").strip() or source.repo_url
-    if source.chart and url == source.repo_url:
-        raise Misconfigured(
-            f"source {source.repo_url} is a chart repository, not a Git repository: name the one to write to "
-            "in the annotation git-repository",
-        )
-    branch = Branch(url, *_branch(application, source, url, credentials))
-    file = _file(application, source, kind, argocd_namespace)
-    return GitTarget(branch, file.path, file.kind, file.base_path)
-
-
-def _branch(application: Application, source: Source, url: str, credentials: str) -> tuple[str, str, str]:
-    """Give the base, the credentials and the target; the base is the source's own where the annotation names none."""
-    base, target = split_branch(application.annotations.get("git-branch", ""))
-    if base:
-        return base_branch(base, "annotation git-branch"), credentials, target
-    return base_branch(_revision(application, source, url).strip(), "targetRevision"), credentials, target
-
-
-def _revision(application: Application, source: Source, url: str) -> str:
-    """Give the revision of the source that lives in the repository written to."""
-    written_to = repository_key(url)
-    found = (each.target_revision for each in application.sources if repository_key(each.repo_url) == written_to)
-    return next(found, source.target_revision)
-
-
 @dataclass(frozen=True, slots=True)
 class _File:
+    """A file, and the source in whose repository it is."""
+
+    lender: Source
     path: str
     kind: FileKind
     base_path: str = ""
 
 
-def _file(application: Application, source: Source, kind: str, argocd_namespace: str) -> _File:
-    text = application.annotations.get("write-back-target", "").strip()
-    target, _, argument = text.partition(":")
-    if target == "kustomization":
-        return _File(_inside(source.path, argument, "write-back-target"), FileKind.KUSTOMIZATION)
-    if target == "helmvalues":
-        return _File(_inside(source.path, argument or "values.yaml", "write-back-target"), FileKind.HELM_VALUES)
-    if text:
-        path = _inside("", text, "write-back-target")
-        if not posixpath.basename(path).startswith(".argocd-source-"):
-            return _File(path, FileKind.HELM_VALUES)
-    else:
-        path = _inside(source.path, _override_name(application, argocd_namespace), "path")
+def _file(
+    application: Application,
+    source: Source,
+    wanted: str,
+    keys: ImageKeys,
+    target: _WriteBackTarget,
+    argocd_namespace: str,
+) -> _File:
+    if target.kind == "kustomization":
+        return _File(source, _inside(source.path, target.argument, "write-back-target"), FileKind.KUSTOMIZATION)
+    elsewhere = bool(application.annotations.get("git-repository", "").strip())
+    lent = source.chart and not elsewhere
+    if target.kind == "helmvalues" or (lent and not target.path):
+        named = target.argument or (only_lent_file(source) if lent else "values.yaml")
+        lender, path = (source, named) if elsewhere and named[0] != "$" else lender_of(application, source, named)
+        return _File(lender, _inside(source.path, path, "write-back-target"), FileKind.HELM_VALUES)
+    lender = lender_of(application, source, target.path)[0] if lent else source
+    override = _override_name(application, argocd_namespace)
+    path = _inside("", target.path, "write-back-target") if target.path else _inside(source.path, override, "path")
     base = posixpath.normpath(source.path.strip("/") or ".")
-    return _File(path, _OVERRIDE_KINDS.get(kind, FileKind.OVERRIDE), base)
+    return _File(lender, path, _parameters_of(source, wanted, keys), base)
+
+
+def _branch(application: Application, lender: Source, credentials: str) -> Branch:
+    """Give the branch that holds the lender's files, or the one that annotations name instead."""
+    annotations = application.annotations
+    url = annotations.get("git-repository", "").strip() or lender.repo_url
+    base, target = split_branch(annotations.get("git-branch", ""))
+    if base:
+        return Branch(url, base_branch(base, "annotation git-branch"), credentials, target)
+    revision = _revision(application, lender, url).strip()
+    return Branch(url, base_branch(revision, "targetRevision"), credentials, target)
+
+
+def _revision(application: Application, lender: Source, url: str) -> str:
+    """Give the revision of the source that lives in the repository written to; a chart's version is no branch."""
+    written_to = repository_key(url)
+    in_git = [each for each in (lender, *application.sources) if not each.chart]
+    found = (each.target_revision for each in in_git if repository_key(each.repo_url) == written_to)
+    return next(found, "" if lender.chart else lender.target_revision)
 
 
 def _override_name(application: Application, argocd_namespace: str) -> str:

@@ -80,7 +80,7 @@ def live_version(application: Application, image: TrackedImage) -> ImageVersion 
 def parameter_version(application: Application, image: TrackedImage) -> ImageVersion | None:
     """Read the version out of the Application's own source parameters; None when they are silent."""
     target = image.target
-    source = application.sources[target.source if isinstance(target, ApplicationTarget) else 0]
+    source = application.sources[target.source]
     match target.kind:
         case FileKind.OVERRIDE_HELM | FileKind.OVERRIDE:
             return _parameter(source.helm_parameters, image)

@@ -221,7 +221,7 @@ def _place(name: ApplicationName, alias: str, target: Target) -> tuple[str, str,
 
 def _target(target: Target) -> str:
     """Name a target without the user and password that may stand in its URL."""
-    return _USERINFO.sub("", str(target))
+    return _USERINFO.sub("", target.identity)
 
 
 def _platforms(platforms: Sequence[Platform]) -> str:

@@ -1,0 +1,64 @@
+"""Where changes are written, with real parts: several sources, a hydrator, and the Application itself."""
+
+import pytest
+
+from tests.e2e.installation import Installation
+from updater.demo.gitserver import commit_files
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_values_file_that_a_chart_takes_from_git_is_written_there(place: Installation) -> None:
+    values = "# the shop\nimage:\n  tag: v1.0  # ours\nreplicas: 2\n"
+    commit_files(place.repository, {"env/prod.yaml": values}, "values")
+    chart = {
+        "repoURL": "https://charts.invalid",
+        "chart": "shop",
+        "targetRevision": "1.2.3",
+        "helm": {"valueFiles": ["$values/env/prod.yaml"]},
+    }
+    lender = {"repoURL": place.git.url("gitops.git"), "targetRevision": "main", "ref": "values"}
+    place.application(
+        annotations={"write-back-target": "helmvalues:$values/env/prod.yaml"},
+        spec={"sources": [chart, lender]},
+    )
+    await place.push("v2.0")
+    async with place.daemon() as daemon:
+        await daemon.wait_for("image.updated")
+    assert place.file("env/prod.yaml") == values.replace("v1.0", "v2.0")
+    assert place.commits() == 3
+
+
+async def test_second_source_is_patched_and_nothing_else(place: Installation) -> None:
+    first = {"repoURL": place.git.url("gitops.git"), "path": "plain", "directory": {"recurse": True}}
+    second = {
+        "repoURL": place.git.url("gitops.git"),
+        "path": "manifests/helm",
+        "helm": {
+            "valuesObject": {"image": {"tag": "v0.1", "pullPolicy": None}, "ratio": 0.5},
+            "parameters": [{"name": "replicas", "value": "2"}, {"name": "image.tag", "value": "v1.0"}],
+        },
+    }
+    place.application(annotations={"write-back-method": "argocd"}, spec={"sources": [first, second]})
+    before = place.stored()
+    await place.push("v2.0")
+    async with place.daemon() as daemon:
+        await daemon.wait_for("image.updated")
+        await daemon.wait_for("round.finished", count=3)
+        assert len(daemon.events("image.updated")) == 1
+    before["spec"]["sources"][1]["helm"]["parameters"][1] |= {"value": "v2.0", "forceString": True}
+    assert place.stored()["spec"] == before["spec"]
+    assert sum(request.startswith("PATCH") for request in place.api.requests) == 1
+
+
+async def test_dry_source_of_a_hydrator_is_written_in_git(place: Installation) -> None:
+    dry = {"repoURL": place.git.url("gitops.git"), "path": "manifests/helm", "targetRevision": "main"}
+    place.application(
+        spec={"sourceHydrator": {"drySource": dry, "syncSource": {"targetBranch": "env/prod", "path": "demo"}}},
+    )
+    await place.push("v2.0")
+    async with place.daemon() as daemon:
+        updated = (await daemon.wait_for("image.updated")).event
+        await daemon.wait_for("application.refreshed")
+    assert updated["commit"] == place.run_git("rev-parse", "main")
+    assert "value: v2.0" in place.file()
