@@ -22,11 +22,12 @@ from tests.fakes.json_patch import PatchFailed, apply_json_patch, apply_merge_pa
 
 Manifest = dict[str, Any]
 
-_GROUPS = {"applications": "argoproj.io/v1alpha1", "secrets": "v1"}
-_KINDS = {"applications": "Application", "secrets": "Secret"}
+_GROUPS = {"applications": "argoproj.io/v1alpha1", "secrets": "v1", "leases": "coordination.k8s.io/v1"}
+_KINDS = {"applications": "Application", "secrets": "Secret", "leases": "Lease"}
 _PLURALS = {kind: plural for plural, kind in _KINDS.items()}
+_WRITES = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _SELECTOR = re.compile(r"([^ =,!]+)\s+in\s+\(([^)]*)\)|([^ =,!]+)=([^,]*)")
-_PATH = r"/{api:apis/argoproj\.io/v1alpha1|api/v1}"
+_PATH = r"/{api:apis/argoproj\.io/v1alpha1|apis/coordination\.k8s\.io/v1|api/v1}"
 
 
 class Key(NamedTuple):
@@ -96,6 +97,8 @@ class ApiServer:
         app.router.add_get(f"{_PATH}/{{plural}}", self._list_or_watch)
         app.router.add_get(f"{_PATH}/namespaces/{{namespace}}/{{plural}}", self._list_or_watch)
         app.router.add_get(f"{_PATH}/namespaces/{{namespace}}/{{plural}}/{{name}}", self._get)
+        app.router.add_post(f"{_PATH}/namespaces/{{namespace}}/{{plural}}", self._create)
+        app.router.add_put(f"{_PATH}/namespaces/{{namespace}}/{{plural}}/{{name}}", self._replace)
         app.router.add_patch(f"{_PATH}/namespaces/{{namespace}}/{{plural}}/{{name}}", self._patch)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
@@ -220,6 +223,28 @@ class ApiServer:
         found = self._objects.get(_key(request))
         return web.json_response(found) if found else _not_found(request)
 
+    async def _create(self, request: web.Request) -> web.Response:
+        manifest = json.loads(await request.read())
+        key = Key(request.match_info["plural"], request.match_info["namespace"], manifest["metadata"]["name"])
+        if key in self._objects:
+            return _status(409, "AlreadyExists", f'{key.plural} "{key.name}" already exists')
+        manifest["metadata"]["namespace"] = key.namespace
+        self._store("ADDED", key, manifest)
+        return web.json_response(self._objects[key], status=201)
+
+    async def _replace(self, request: web.Request) -> web.Response:
+        manifest, key = json.loads(await request.read()), _key(request)
+        found = self._objects.get(key)
+        if found is None:
+            return _not_found(request)
+        version = manifest["metadata"].get("resourceVersion")
+        if not version:
+            return _status(422, "Invalid", "metadata.resourceVersion: Invalid value: must be specified for an update")
+        if version != found["metadata"]["resourceVersion"]:
+            return _status(409, "Conflict", "the object has been modified; please apply your changes")
+        self._store("MODIFIED", key, manifest)
+        return web.json_response(self._objects[key])
+
     async def _patch(self, request: web.Request) -> web.Response:
         patch, key = json.loads(await request.read()), _key(request)
         self.before_patch()
@@ -321,8 +346,8 @@ async def _send(response: web.StreamResponse, kind: str, manifest: Mapping[str, 
 
 
 def _verb(request: web.Request) -> str:
-    if request.method == "PATCH":
-        return "patch"
+    if request.method in _WRITES:
+        return _WRITES[request.method]
     if request.query.get("watch") == "true":
         return "watch"
     return "get" if "name" in request.match_info else "list"

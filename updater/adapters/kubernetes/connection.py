@@ -52,6 +52,10 @@ class Resource:
 
 APPLICATIONS = Resource("/apis/argoproj.io/v1alpha1", "applications", "applications.argoproj.io")
 SECRETS = Resource("/api/v1", "secrets", "secrets")
+LEASES = Resource("/apis/coordination.k8s.io/v1", "leases", "leases.coordination.k8s.io")
+
+_VERBS = {APPLICATIONS: "get, list, watch, patch", SECRETS: "get, list", LEASES: "get, create, update"}
+"""What the updater's service account needs."""
 
 
 class ApiError(ClusterError):
@@ -109,6 +113,24 @@ class Connection:
             ApiError
         """
         request = _Request("PATCH", "patch", resource, namespace, name, content_type=kind, body=body)
+        return await _read(request, await self._send(request, _TIMEOUT))
+
+    async def create(self, resource: Resource, namespace: str, body: object) -> bytes:
+        """Create an object, and return it as it is then.
+
+        Raises:
+            ApiError: with status 409 when there is one of this name.
+        """
+        request = _Request("POST", "create", resource, namespace, body=body)
+        return await _read(request, await self._send(request, _TIMEOUT))
+
+    async def replace(self, resource: Resource, namespace: str, name: str, body: object) -> bytes:
+        """Replace an object that still has the body's resourceVersion, and return it as it is then.
+
+        Raises:
+            ApiError: with status 409 when somebody was faster.
+        """
+        request = _Request("PUT", "update", resource, namespace, name, body=body)
         return await _read(request, await self._send(request, _TIMEOUT))
 
     @asynccontextmanager
@@ -205,11 +227,10 @@ def _remedy(request: _Request, status: int) -> str:
         return "the credentials are refused: renew the kubeconfig's, or the service account's token"
     if status == _FORBIDDEN:
         group = request.resource.name.partition(".")[2]
-        verbs = "get, list, watch, patch" if request.resource is APPLICATIONS else "get, list"
         scope = f"a Role in namespace {request.namespace}" if request.namespace else "a ClusterRole"
         return (
             f'give the updater\'s service account {scope} with apiGroups ["{group}"], '
-            f'resources ["{request.resource.plural}"], verbs [{verbs}]'
+            f'resources ["{request.resource.plural}"], verbs [{_VERBS[request.resource]}]'
         )
     if status == _NOT_FOUND and not request.name:
         return f"the API server knows no {request.resource.name}: install Argo CD in this cluster"
