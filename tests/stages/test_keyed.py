@@ -1,6 +1,7 @@
 """Keyed workers: ordered per key, parallel across keys, gathered by lingering, tried again by backing off."""
 
 import asyncio
+import random
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
@@ -193,3 +194,16 @@ async def test_drain_does_not_wait_for_what_keeps_failing() -> None:
 
 def test_retries_are_bounded() -> None:
     assert retry_delay(Pace(first_retry=5, longest_retry=300), failures=1_000_000) == 300
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_retry_comes_though_its_timer_fires_a_little_early(seed: int) -> None:
+    """Jitter makes times that no clock hits exactly; one that fires early must not be waited for again for ever."""
+    random.seed(seed)
+    recorder = Recorder(failing={"item"})
+    async with asyncio.TaskGroup() as tasks:
+        keyed = workers(tasks, recorder, Pace(linger=0, first_retry=5))
+        keyed.put("branch", 1, "item")
+        await asyncio.sleep(7)
+        assert len(recorder.batches) == 2
+        recorder.failing.clear()

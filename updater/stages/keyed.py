@@ -124,9 +124,12 @@ class KeyedWorkers(Generic[K, T]):
     async def _sleep(self, worker: _Worker[T]) -> None:
         """Wait until a failed item is due again, or something happens; make the due ones wait for the next batch."""
         worker.wake.clear()
-        await wait_for_event(worker.wake, until=min(each.due for each in worker.delayed.values()))
+        next_due = min(each.due for each in worker.delayed.values())
+        woken = await wait_for_event(worker.wake, until=next_due)
+        # A loop fires its timers within its clock's resolution, which may be a little early.
+        now = _later(0) if woken else max(_later(0), next_due)
         for identity, delayed in list(worker.delayed.items()):
-            if delayed.due <= _later(0):
+            if delayed.due <= now:
                 del worker.delayed[identity]
                 worker.waiting[identity] = delayed.item
                 worker.failures[identity] = delayed.failures
