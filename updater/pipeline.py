@@ -1,7 +1,7 @@
 """The stages and the queues between them: how they start, go on, and end without losing what was decided."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Protocol
@@ -140,6 +140,12 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.wait({task})
 
 
+def _defaults(settings: Settings) -> Mapping[str, str]:
+    """Give what the settings say of all images, as annotations would."""
+    said = {"schedule": settings.updates.schedule, "pause": "true" if settings.updates.pause else ""}
+    return {key: value for key, value in said.items() if value}
+
+
 def build_pipeline(
     settings: Settings,
     cluster: Cluster,
@@ -162,7 +168,7 @@ def build_pipeline(
     branches = BranchWriter(git, cluster, store, board, author, git_settings.push_tries, now, dry_run)
     patcher = ApplicationPatcher(cluster, store, board, now, dry_run)
     return Pipeline(
-        watcher=Watcher(cluster, board, seen, settings.argocd.namespace),
+        watcher=Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings)),
         poller=Poller(
             registry=registry,
             tags=store,

@@ -211,6 +211,10 @@ class WriteMemory(Protocol):
         """Record that a person took `version` back."""
         ...
 
+    async def forget_release(self, name: ApplicationName, alias: str, target: Target) -> None:
+        """Let a release of the version that was written again count once more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Author:

@@ -81,6 +81,19 @@ async def test_a_restart_returns_the_same(path: Path) -> None:
         assert await store.pending(NAME, "other", TARGET) == pending
 
 
+async def test_rejected_version_that_is_written_again_is_remembered_as_released(path: Path) -> None:
+    async with opened(path) as store:
+        await store.written(NAME, "app", TARGET, V2, "c0ffee", NOW)
+        await store.rejected(NAME, "app", TARGET, V2)
+        await store.written(NAME, "app", TARGET, V2, "deadbeef", NOW)
+        assert await store.memory(NAME, "app", TARGET) == Memory(V2, released=V2)
+        await store.written(NAME, "app", TARGET, ImageVersion("v3"), "deadbeef", NOW)
+    async with opened(path) as store:
+        assert await store.memory(NAME, "app", TARGET) == Memory(ImageVersion("v3"), released=V2)
+        await store.forget_release(NAME, "app", TARGET)
+        assert await store.memory(NAME, "app", TARGET) == Memory(ImageVersion("v3"))
+
+
 async def test_an_unchanged_list_writes_nothing(path: Path) -> None:
     async with opened(path) as store:
         await store.record(KEY, snapshot("v1", "v2"))

@@ -18,17 +18,17 @@ from updater.domain.target import ImageKeys
 IMAGE = "registry.example.com/team/app"
 
 
-def application(annotations: Mapping[str, str], live: tuple[str, ...] = ()) -> Application:
+def application(annotations: Mapping[str, str], live: tuple[str, ...] = (), kind: str = "Helm") -> Application:
     return Application(
         name=ApplicationName("argocd", "demo"),
         annotations=annotations,
-        sources=(Source("https://git.example.com/gitops.git", "apps/demo", "main", kind="Helm"),),
+        sources=(Source("https://git.example.com/gitops.git", "apps/demo", "main", kind=kind),),
         live_images=live,
     )
 
 
-def read(annotations: Mapping[str, str], live: tuple[str, ...] = ()) -> TrackedApplication:
-    tracked = track(application(annotations, live), "argocd")
+def read(annotations: Mapping[str, str], live: tuple[str, ...] = (), kind: str = "Helm") -> TrackedApplication:
+    tracked = track(application(annotations, live, kind), "argocd")
     assert tracked is not None
     return tracked
 
@@ -72,12 +72,35 @@ def test_alias_that_stands_twice_is_followed_for_neither() -> None:
 
 def test_wildcard_tracks_each_live_image_that_it_covers() -> None:
     live = (f"{IMAGE}:v1", "registry.example.com/team/web:v1", "registry.example.com/teams/x:v1", "nginx:1")
-    tracked = read({"image-list": "all=registry.example.com/team/*", "all.update-strategy": "name"}, live)
+    annotations = {
+        "image-list": "all=registry.example.com/team/*",
+        "all.update-strategy": "name",
+        "write-back-target": "kustomization",
+        "write-back-method": "git",
+    }
+    tracked = read(annotations, live, kind="Kustomize")
     assert [(each.alias, each.image.written) for each in tracked.images] == [
         ("team_app", IMAGE),
         ("team_web", "registry.example.com/team/web"),
     ]
     assert {each.policy.strategy for each in tracked.images} == {Strategy.ALPHABETICAL}
+
+
+@pytest.mark.parametrize(
+    "images", ["all=registry.example.com/team/*", f"app={IMAGE},web=registry.example.com/team/web"]
+)
+def test_running_images_that_would_overwrite_each_other_are_followed_for_neither(images: str) -> None:
+    live = (f"{IMAGE}:v1", "registry.example.com/team/web:v1")
+    tracked = read({"image-list": images}, live)
+    assert tracked.images == ()
+    assert len(tracked.problems) == 2
+    assert "parameter image.tag: name one for each" in tracked.problems[0].message
+
+
+def test_image_that_does_not_run_clashes_with_none() -> None:
+    tracked = read({"image-list": f"app={IMAGE},web=registry.example.com/team/web"}, (f"{IMAGE}:v1",))
+    assert len(tracked.images) == 2
+    assert not tracked.problems
 
 
 def test_defaults_are_semver_and_the_common_helm_parameters() -> None:
@@ -135,7 +158,9 @@ def test_every_setting_reaches_the_policy() -> None:
             "app.allow-downgrade": "true",
             "app.semver-loose": "true",
             "app.pin": "v1",
+            "app.release": "v0",
             "app.pause": "true",
+            "app.schedule": "0 22 * * * 4h",
             "rollback": "overwrite",
             "app.update-strategy": "numeric",
         },
@@ -153,8 +178,35 @@ def test_every_setting_reaches_the_policy() -> None:
         semver_loose=True,
         rollback_overwrite=True,
         pin="v1",
+        release="v0",
+        schedule="0 22 * * * 4h",
         paused="the annotation pause is set",
     )
+
+
+def test_image_comes_before_application_and_that_before_the_settings() -> None:
+    defaults = {"schedule": "0 1 * * * 1h"}
+    schedules = [
+        track(application({"image-list": f"app={IMAGE}", **annotations}), "argocd", defaults)
+        for annotations in ({}, {"schedule": "0 2 * * * 1h"}, {"schedule": "x", "app.schedule": "0 3 * * * 1h"})
+    ]
+    found = [tracked.images[0].policy.schedule if tracked else "" for tracked in schedules]
+    assert found == ["0 1 * * * 1h", "0 2 * * * 1h", "0 3 * * * 1h"]
+
+
+def test_pause_of_the_settings_holds_whatever_annotations_say() -> None:
+    found = track(application({"image-list": f"app={IMAGE}", "app.pause": "false"}), "argocd", {"pause": "true"})
+    assert found is not None
+    assert found.images[0].policy.paused == "updates.pause is set for all of them"
+
+
+def test_pause_of_the_application_is_lifted_for_one_image_by_its_own() -> None:
+    tracked = read({"image-list": "one=nginx,two=redis", "pause": "true", "two.pause": "false"})
+    assert [each.policy.paused for each in tracked.images] == ["the annotation pause is set", ""]
+
+
+def test_group_is_read() -> None:
+    assert image({"app.group": "web"}).group == "web"
 
 
 def test_tag_parameter_alone_leaves_the_name_unwritten() -> None:

@@ -75,7 +75,13 @@ def test_alphabetical_follows_bytes() -> None:
 
 
 def test_alphabetical_descending_prefers_the_smallest() -> None:
-    assert ranked(Policy(strategy=Strategy.ALPHABETICAL, descending=True), "b", "a", "c") == ["a", "b", "c"]
+    assert ranked(Policy(strategy=Strategy.ALPHABETICAL, sort="tag asc"), "b", "a", "c") == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("strategy", [Strategy.ALPHABETICAL, Strategy.NUMERIC])
+@pytest.mark.parametrize("sort", ["tag desc", "desc", "tag", " TAG  Desc "])
+def test_orders_by_name_are_descending_unless_told_otherwise(strategy: Strategy, sort: str) -> None:
+    assert ranked(Policy(strategy=strategy, sort=sort), "1", "3", "2") == ["3", "2", "1"]
 
 
 def test_numeric_compares_all_numbers_whatever_stands_between() -> None:
@@ -92,7 +98,7 @@ def test_numeric_drops_tags_without_numbers() -> None:
 
 
 def test_numeric_descending_prefers_the_smallest() -> None:
-    assert ranked(Policy(strategy=Strategy.NUMERIC, descending=True), "10", "9", "9-1") == ["9", "9-1", "10"]
+    assert ranked(Policy(strategy=Strategy.NUMERIC, sort="asc"), "10", "9", "9-1") == ["9", "9-1", "10"]
 
 
 def test_newest_build_ranks_by_date() -> None:
@@ -216,11 +222,16 @@ def test_metadata_of_a_moved_tag_is_not_the_metadata_of_its_old_digest() -> None
         (Policy(extract="(?P<a>.)", sort="b desc"), ["'b'", "a or tag"]),
         (Policy(extract="(?P<a>.)", sort="a down"), ["'a down'", "year desc"]),
         (Policy(extract="(?P<a>.)", sort="a,,"), ["''"]),
-        (Policy(sort="year desc"), ["'year'", "write tag"]),
         (Policy(extract="(?P<a>.)", constraint="1.x"), ["'1.x'", "extract"]),
         (Policy(extract="(?P<a>.)", strategy=Strategy.NEWEST_PUSH), ["newest-push"]),
-        (Policy(extract="(?P<a>.)", descending=True, strategy=Strategy.NUMERIC), ["descending", "asc"]),
-        (Policy(descending=True), ["semver", "descending"]),
+        (Policy(strategy=Strategy.NUMERIC, sort="year desc"), ["'year desc'", "extract", "tag asc"]),
+        (Policy(sort="tag asc"), ["'tag asc'", "versions", "update-strategy"]),
+        (Policy(schedule="0 22 * * *"), ["schedule '0 22 * * *'", "a duration", "allow 0 22 * * MON-FRI 4h"]),
+        (Policy(schedule="0 22 * * * 4h Berlin"), ["'Berlin'", "Europe/Berlin"]),
+        (Policy(schedule="0 25 * * * 4h"), ["'0 25 * * *'", "Bad hour"]),
+        (Policy(schedule="0 0 31 FEB * 4h"), ["'0 0 31 FEB *'"]),
+        (Policy(schedule="0 0 * * * 90s"), ["90s", "whole minutes"]),
+        (Policy(schedule="deny 0 0 * * * soon"), ["'soon'", "1h30m"]),
         (Policy(minimum_age=timedelta(hours=-1)), ["minimum-age", "-3600s"]),
         (Policy(minimum_age=timedelta(days=99999)), ["minimum-age", "ten years"]),
         (Policy(pin="1.2.3@sha256:0"), ["pin", "'1.2.3@sha256:0'"]),

@@ -16,6 +16,7 @@ from updater.domain.election import decide, elect
 from updater.domain.image import ImageVersion
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.record import decision_record
+from updater.domain.ripening import reconsider_at
 
 BUILD = Policy(strategy=Strategy.NEWEST_BUILD)
 PUSH = Policy(strategy=Strategy.NEWEST_PUSH)
@@ -346,6 +347,27 @@ def test_rollback_may_be_overwritten_when_told_to() -> None:
     assert update(judged(policy, snapshot("1.0.0", "1.2.0"), "1.0.0", wrote("1.2.0", "1.2.0")))[1] == "1.2.0"
 
 
+@pytest.mark.parametrize("release", ["1.2.0", digest(2), f"1.2.0@{digest(2)}"])
+def test_rolled_back_version_is_written_again_when_it_is_released(release: str) -> None:
+    policy = Policy(release=release, output=Output.TAG_DIGEST)
+    tags = snapshot(TagRecord("1.2.0", digest(2)), TagRecord("1.0.0", digest(1)))
+    both = f"1.2.0@{digest(2)}"
+    decision = judged(policy, tags, f"1.0.0@{digest(1)}", wrote(both, both))
+    assert update(decision) == (Reason.NEWER, both)
+
+
+def test_release_of_another_version_releases_nothing() -> None:
+    decision = judged(Policy(release="1.1.0"), snapshot("1.0.0", "1.2.0"), "1.0.0", wrote("1.2.0", "1.2.0"))
+    assert hold(decision) == (Reason.ROLLED_BACK, "1.2.0")
+    assert "<alias>.release: 1.2.0" in decision.message
+
+
+def test_release_counts_once_so_a_second_rollback_is_held_again() -> None:
+    memory = Memory(written=version("1.2.0"), released=version("1.2.0"))
+    decision = judged(Policy(release="1.2.0"), snapshot("1.0.0", "1.2.0"), "1.0.0", memory)
+    assert hold(decision) == (Reason.ROLLED_BACK, "1.2.0")
+
+
 def test_current_that_somebody_made_newer_is_simply_current() -> None:
     assert update(judged(Policy(), snapshot("1.4.0", "1.5.0"), "1.4.0", wrote("1.2.0"))) == (Reason.NEWER, "1.5.0")
     assert up_to_date(judged(Policy(), snapshot("1.2.0"), "1.4.0", wrote("1.2.0")))[0] is Reason.CURRENT_IS_NEWER
@@ -468,6 +490,59 @@ def test_pin_that_does_not_exist_is_held() -> None:
 def test_paused_pin_waits() -> None:
     policy = Policy(pin="1.0.0", paused="frozen")
     assert hold(judged(policy, snapshot("1.0.0", "1.1.0"), "1.1.0")) == (Reason.PAUSED, "1.0.0")
+
+
+NIGHTS = Policy(schedule="0 22 * * * 4h")
+
+
+def test_update_outside_the_schedule_waits_for_the_next_opening() -> None:
+    decision = judged(NIGHTS, snapshot("1.0.0", "1.1.0"), "1.0.0")
+    assert hold(decision) == (Reason.OUTSIDE_SCHEDULE, "1.1.0")
+    assert isinstance(decision, Hold)
+    assert decision.until == datetime(2026, 8, 1, 22, tzinfo=UTC)
+    assert decision.message == "1.1.0 waits outside the schedule until 2026-08-01 22:00 UTC"
+    assert update(judged(NIGHTS, snapshot("1.0.0", "1.1.0"), "1.0.0", now=decision.until))[1] == "1.1.0"
+
+
+def test_schedule_that_never_opens_says_so() -> None:
+    decision = judged(Policy(schedule="deny * * * * * 24h"), snapshot("1.1.0"), "1.0.0")
+    assert isinstance(decision, Hold)
+    assert (decision.reason, decision.until) == (Reason.OUTSIDE_SCHEDULE, None)
+    assert "does not open within two years" in decision.message
+
+
+def test_schedule_holds_an_update_and_nothing_else() -> None:
+    assert up_to_date(judged(NIGHTS, snapshot("1.0.0"), "1.0.0"))[0] is Reason.CURRENT
+
+
+def test_push_time_ahead_of_the_clock_is_no_age_where_none_is_asked_for() -> None:
+    assert update(judged(Policy(), snapshot(pushed("1.1.0", hours=-1)), "1.0.0"))[1] == "1.1.0"
+
+
+# When to look again
+
+
+def again(policy: Policy, tags: Snapshot, current: str = "1.0.0") -> datetime | None:
+    return reconsider_at(elect(policy, tags, NOW), judged(policy, tags, current), NOW)
+
+
+def test_hold_is_reconsidered_when_it_ends() -> None:
+    assert again(AGED, snapshot("1.0.0", seen("1.1.0", hours=20))) == NOW + timedelta(hours=4)
+    assert again(NIGHTS, snapshot("1.0.0", "1.1.0")) == datetime(2026, 8, 1, 22, tzinfo=UTC)
+
+
+def test_update_is_reconsidered_when_something_better_is_old_enough() -> None:
+    tags = snapshot(seen("1.1.0", days=3), seen("1.2.0", hours=23), seen("1.3.0", hours=20))
+    assert again(AGED, tags) == NOW + timedelta(hours=1)
+
+
+def test_update_that_waits_is_reconsidered_when_its_window_closes() -> None:
+    assert again(Policy(schedule="0 11 * * * 90m"), snapshot("1.1.0")) == NOW + timedelta(minutes=30)
+
+
+@pytest.mark.parametrize("policy", [Policy(), AGED, NIGHTS])
+def test_time_alone_does_not_change_what_is_up_to_date(policy: Policy) -> None:
+    assert again(policy, snapshot(seen("1.0.0", days=3))) is None
 
 
 # Always

@@ -81,13 +81,19 @@ class MemoryStore:
         at: datetime,
     ) -> None:
         key = (name, alias, target)
-        self.memories[key] = Memory(written=version)
+        before = self.memories.get(key, Memory())
+        released = version if before.rejected == version else before.released
+        self.memories[key] = Memory(written=version, released=released)
         self.commits[key] = (commit, at)
         self.pending_writes.pop(key, None)
 
     async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
         key = (name, alias, target)
         self.memories[key] = replace(self.memories.get(key, Memory()), rejected=version)
+
+    async def forget_release(self, name: ApplicationName, alias: str, target: Target) -> None:
+        key = (name, alias, target)
+        self.memories[key] = replace(self.memories[key], released=ImageVersion())
 
 
 def _merged(before: TagRecord | None, tag: TagRecord, seen: datetime | None) -> TagRecord:

@@ -286,6 +286,69 @@ async def test_rollback_by_a_person_is_held_until_something_newer_appears(house:
     assert (event["from"], event["to"]) == ("v1.0", "v3.0")
 
 
+async def test_rollback_in_the_target_is_noticed_by_what_runs_and_held(house: House) -> None:
+    async with house.running():
+        await house.hear("image.updated")
+        house.git.seed(URL, {OVERRIDE: house.git.file(URL, OVERRIDE).replace("v2.0", "v1.0")})
+        house.cluster.put(helm_application("one", IMAGE, live="v0.9"))
+        held = await house.hear("image.held")
+    assert (held["reason"], held["to"]) == ("rolled-back", "v2.0")
+    assert "value: v1.0" in house.git.file(URL, OVERRIDE)
+
+
+async def test_released_version_is_written_again_and_a_second_rollback_is_held(house: House) -> None:
+    async with house.running():
+        await house.hear("image.updated")
+    old = house.git.file(URL, OVERRIDE).replace("v2.0", "v1.0")
+    house.git.seed(URL, {OVERRIDE: old})
+    house.cluster.put(helm_application("one", IMAGE, {"app.release": "v2.0"}))
+    async with house.running():
+        await house.hear("image.updated")
+    house.git.seed(URL, {OVERRIDE: old})
+    async with house.running():
+        await house.hear("image.held")
+    async with house.running():
+        await house.hear("image.held")
+    assert house.git.file(URL, OVERRIDE) == old
+
+
+async def test_group_is_not_parted_by_what_the_target_holds(house: House) -> None:
+    """One member was rolled back by hand, which the target alone tells: the other one waits too."""
+    annotations = {
+        "image-list": f"app={IMAGE},api={OTHER}",
+        "api.helm.image-tag": "api.tag",
+        "app.group": "web",
+        "api.group": "web",
+    }
+    house.registry.push(OTHER, "v1.0", "v2.0")
+    house.cluster.put(
+        replace(helm_application("one", IMAGE, annotations), live_images=(f"{IMAGE}:v1.0", f"{OTHER}:v1.0"))
+    )
+    async with house.running():
+        await house.hear("image.updated", count=2)
+    house.git.seed(URL, {OVERRIDE: house.git.file(URL, OVERRIDE).replace("v2.0", "v1.0", 1)})
+    house.registry.push(IMAGE, "v3.0")
+    house.registry.push(OTHER, "v3.0")
+    async with house.running():
+        await house.hear("image.updated", count=2)
+    assert house.git.file(URL, OVERRIDE).count("v3.0") == 2
+
+
+async def test_image_that_begins_to_run_is_tracked_by_a_wildcard(house: House) -> None:
+    web = "registry.example.com/team/web"
+    house.registry.push(web, "v1.0", "v2.0")
+    annotations = {"image-list": "all=registry.example.com/team/*", "all.kustomize.image-name": ""}
+    application = helm_application("two", IMAGE, {**annotations, "app.helm.image-tag": ""}, method="argocd")
+    application = replace(application, sources=(replace(application.sources[0], kind="Kustomize"),))
+    house.cluster.put(application)
+    async with house.running():
+        await house.hear("image.updated", count=2)
+        running = replace(house.cluster.applications[application.name], live_images=(f"{IMAGE}:v2.0", f"{web}:v1.0"))
+        house.cluster.put(running)
+        await house.hear("image.updated", count=3)
+    assert house.cluster.applications[application.name].sources[0].kustomize_images == (f"{IMAGE}:v2.0", f"{web}:v2.0")
+
+
 async def test_argocd_method_patches_the_application(house: House) -> None:
     house.cluster.put(helm_application("two", IMAGE, method="argocd"))
     async with house.running():

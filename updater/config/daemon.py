@@ -12,6 +12,7 @@ from ruamel.yaml.reader import ReaderError
 from updater.config.environment import Variable, variables
 from updater.config.options import OPTIONS, SECTIONS, nearest, spelled
 from updater.domain.errors import Misconfigured
+from updater.domain.schedule import parse_schedule
 from updater.settings.daemon import Settings
 
 
@@ -80,6 +81,10 @@ class _Loading:
     def check_together(self, settings: Settings) -> None:
         """Check what no single option can tell."""
         applications = settings.applications
+        try:
+            parse_schedule(settings.updates.schedule)
+        except Misconfigured as error:
+            self.problems.append(f"updates.schedule: {error}")
         if applications.source == "directory" and applications.directory is None:
             self.problems.append(
                 "applications.directory is missing: name the directory of manifests that applications.source asks for",

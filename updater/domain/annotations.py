@@ -5,7 +5,7 @@ Keys and meanings are AIU's, deprecated spellings included; the keys beyond AIU'
 """
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from updater.domain.policy_check import check_policy
 from updater.domain.polling import PollKey
 from updater.domain.references import parse_entry, parse_reference, split_image_list
 from updater.domain.secrets import CredentialSource, SecretKind, parse_credential_source
-from updater.domain.target import ImageKeys
+from updater.domain.target import FileKind, ImageKeys, Target
 from updater.domain.targeting import DEFAULT_KEYS, choose_target
 
 PREFIX = "argocd-image-updater.argoproj.io/"
@@ -39,6 +39,7 @@ POLICY_KEYS = frozenset(
         "allow-downgrade",
         "semver-loose",
         "pause",
+        "schedule",
     },
 )
 """Of one image (`<alias>.<key>`), or of all images of the application."""
@@ -52,6 +53,8 @@ IMAGE_KEYS = frozenset(
         "pin",
         "output",
         "source",
+        "group",
+        "release",
     },
 )
 APPLICATION_KEYS = frozenset(
@@ -62,6 +65,7 @@ STRATEGIES = {str(strategy): strategy for strategy in Strategy} | {
     "latest": Strategy.NEWEST_BUILD,
     "name": Strategy.ALPHABETICAL,
 }
+_BY_PARAMETER = (FileKind.OVERRIDE_HELM, FileKind.OVERRIDE_PLUGIN, FileKind.HELM_VALUES)
 _NO_IMAGES = (
     f"annotation {PREFIX}image-list is missing or empty: name the images to keep up to date, "
     "such as app=registry.example.com/team/app"
@@ -73,9 +77,14 @@ _BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.
 )
 
 
-def track(application: Application, argocd_namespace: str) -> TrackedApplication | None:
+def track(
+    application: Application,
+    argocd_namespace: str,
+    defaults: Mapping[str, str] | None = None,
+) -> TrackedApplication | None:
     """Read an application's annotations; None when none of them is the updater's.
 
+    `defaults` are values for keys that it does not have; one of `pause` holds whatever it has.
     A problem with one image leaves the others tracked; a problem with the application leaves none.
     """
     if not application.annotations:
@@ -88,12 +97,16 @@ def track(application: Application, argocd_namespace: str) -> TrackedApplication
     images: dict[str, TrackedImage] = {}
     for entry in entries:
         try:
-            settings = _Settings(annotations, entry.alias)
+            settings = _Settings(annotations, entry.alias, defaults or {})
             for meant in _meant(application, entry):
                 image = _track_image(application, settings, meant, argocd_namespace)
                 images.setdefault(image.alias, image)
         except Misconfigured as error:
             problems.append(Problem(entry.alias, str(error)))
+    for clash in _clashes(application, images.values()):
+        problems += clash
+        for problem in clash:
+            del images[problem.alias]
     warnings = tuple(_unknown_keys(annotations, [entry.alias for entry in entries]))
     return TrackedApplication(application, tuple(images.values()), tuple(problems), warnings)
 
@@ -129,20 +142,43 @@ def _meant(application: Application, entry: ImageEntry) -> Iterator[ImageEntry]:
             yield replace(entry, alias=alias, reference=reference.at(ImageVersion()))
 
 
+def _clashes(application: Application, images: Iterable[TrackedImage]) -> list[list[Problem]]:
+    """Find running images that would overwrite each other for ever, as they are written to one parameter."""
+    live = {reference.repository for text in application.live_images or () if (reference := live_reference(text))}
+    writers: dict[tuple[Target, str], list[TrackedImage]] = {}
+    for image in images:
+        if image.target.kind in _BY_PARAMETER and image.image.repository in live:
+            writers.setdefault((image.target, image.keys.spec or image.keys.tag), []).append(image)
+    return [
+        [
+            Problem(
+                image.alias,
+                f"images {' and '.join(each.alias for each in same)} would all be written to the parameter "
+                f"{parameter}: name one for each in the annotation <alias>.helm.image-tag",
+            )
+            for image in same
+        ]
+        for (_, parameter), same in writers.items()
+        if len(same) > 1
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class _Settings:
     """The annotations as one image sees them."""
 
     annotations: Mapping[str, str]
     alias: str
+    defaults: Mapping[str, str]
 
     def __getitem__(self, key: str) -> str:
-        """Return the image's own value of a key, else the application's where the key may be given there, else ""."""
+        """Return the image's own value of a key, else the application's where the key may be given there, else ours."""
         keys = [f"{self.alias}.{key}", *([key] if key not in IMAGE_KEYS else [])]
         for deprecated, present in _DEPRECATED.items():
             if present == key:
                 keys += [f"{self.alias}.{deprecated}", deprecated]
-        return next((self.annotations[key].strip() for key in keys if self.annotations.get(key, "").strip()), "")
+        own = next((self.annotations[key].strip() for key in keys if self.annotations.get(key, "").strip()), "")
+        return own or self.defaults.get(key, "")
 
     def flag(self, key: str) -> bool:
         text = self[key]
@@ -179,6 +215,7 @@ def _track_image(
         keys=DEFAULT_KEYS if keys == ImageKeys() else keys,
         target=choose_target(application, entry.reference, keys, settings["source"], argocd_namespace),
         force_update=settings.flag("force-update"),
+        group=settings["group"],
     )
 
 
@@ -199,7 +236,9 @@ def _policy(settings: _Settings, entry: ImageEntry) -> Policy:
         semver_loose=settings.flag("semver-loose"),
         rollback_overwrite=_rollback(settings),
         pin=settings["pin"],
-        paused="the annotation pause is set" if settings.flag("pause") else "",
+        release=settings["release"],
+        paused=_paused(settings),
+        schedule=settings["schedule"],
     )
 
 
@@ -217,6 +256,12 @@ def _output(settings: _Settings) -> Output | None:
         return Output(text) if text else None
     except ValueError:
         raise settings.wrong("output", text, f"write one of {', '.join(Output)}") from None
+
+
+def _paused(settings: _Settings) -> str:
+    if settings.defaults.get("pause"):
+        return "updates.pause is set for all of them"
+    return "the annotation pause is set" if settings.flag("pause") else ""
 
 
 def _rollback(settings: _Settings) -> bool:

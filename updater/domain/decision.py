@@ -57,6 +57,8 @@ class Memory:
     """What we last wrote there and saw confirmed; empty when never."""
     rejected: ImageVersion = ImageVersion()
     """The version a person took back; it and everything older is held. Empty when there is none."""
+    released: ImageVersion = ImageVersion()
+    """The version that was written again after it had been taken back: the same release does not count twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Update(_Decided):
 
     version: ImageVersion
     previous: ImageVersion = ImageVersion()
+    released: ImageVersion = ImageVersion()
+    """To be remembered before it is written: a person took it back, and the annotation `release` lets it go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,8 +51,7 @@ class _Part:
 class Extraction:
     """A tag scheme, ready to be applied."""
 
-    pattern: _Pattern | None
-    """None: all tags have a key."""
+    pattern: _Pattern
     parts: tuple[_Part, ...]
 
     @staticmethod
@@ -62,10 +61,10 @@ class Extraction:
         Raises:
             Misconfigured: `extract` is no RE2 or names no group, or `sort` names one that it does not have.
         """
-        pattern = _compile(extract) if extract else None
-        groups = dict(pattern.groupindex) if pattern else {}
+        pattern = _compile(extract)
+        groups = dict(pattern.groupindex)
         names = sorted(groups, key=groups.__getitem__)
-        if extract and not names:
+        if not names:
             raise Misconfigured(
                 f"extract {extract!r} names no group: write (?P<year>[0-9]+), say, around each part to be compared",
             )
@@ -74,10 +73,10 @@ class Extraction:
     def key(self, tag: str) -> Key | None:
         """Cut the sort key out of a tag; None when the pattern does not match it."""
         whole = tag.encode(errors="surrogatepass")
-        found = self.pattern.search(whole) if self.pattern else None
-        if self.pattern and found is None:
+        found = self.pattern.search(whole)
+        if found is None:
             return None
-        groups = (whole, *found.groups()) if found else (whole,)
+        groups = (whole, *found.groups())
         values = ((_value(groups[part.group]), part.ascending) for part in self.parts)
         return tuple(Reversed(value) if ascending else value for value, ascending in values)
 

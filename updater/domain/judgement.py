@@ -5,16 +5,17 @@ somebody took back stays back, what is too young or paused waits, and what canno
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import takewhile
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from updater.domain.decision import Current, Decision, Hold, Memory, Origin, Reason, Update, UpToDate
 from updater.domain.image import ImageVersion
 from updater.domain.ordering import Dropped, Place
 from updater.domain.policy import Output, Strategy
 from updater.domain.ranking import Candidate, Election, Standing
+from updater.domain.ripening import ripe_at, too_young
 from updater.domain.rollback import rejection_of
+from updater.domain.schedule import parse_schedule
 from updater.domain.sentences import (
     all_at_once,
     because,
@@ -29,8 +30,6 @@ from updater.domain.sentences import (
 _BY_TIME = (Strategy.NEWEST_BUILD, Strategy.NEWEST_PUSH)
 _BY_HAND = (Origin.TARGET, Origin.APPLICATION)
 """Where a version differs from what we wrote only because somebody changed it."""
-_LATEST_PUSH = datetime(9900, 1, 1, tzinfo=UTC)
-"""Whatever a registry says; the calendar ends soon after."""
 _NOTHING = ImageVersion()
 
 
@@ -40,7 +39,11 @@ def judge(election: Election, current: Current, memory: Memory, now: datetime) -
         election=election,
         present=_as_written(current.version, election) if current.origin is not Origin.UNKNOWN else _NOTHING,
         by_hand=current.origin in _BY_HAND,
-        memory=Memory(_as_written(memory.written, election), _as_written(memory.rejected, election)),
+        memory=Memory(
+            _as_written(memory.written, election),
+            _as_written(memory.rejected, election),
+            _as_written(memory.released, election),
+        ),
         now=now,
     )
     decision = case.decide()
@@ -49,10 +52,24 @@ def judge(election: Election, current: Current, memory: Memory, now: datetime) -
     if election.output is not Output.TAG and not decision.version.digest:
         message = f"{decision.version} waits until its digest is known, as output {election.output} needs it"
         return Hold(reason=Reason.INCOMPLETE, message=message, candidate=decision.version)
-    if election.policy.paused:
-        message = f"{decision.version} waits while updates are paused: {election.policy.paused}"
-        return Hold(reason=Reason.PAUSED, message=message, candidate=decision.version)
-    return decision
+    return _paused(decision, election) or _outside_schedule(decision, election, now) or decision
+
+
+def _paused(update: Update, election: Election) -> Hold | None:
+    if not election.policy.paused:
+        return None
+    message = f"{update.version} waits while updates are paused: {election.policy.paused}"
+    return Hold(reason=Reason.PAUSED, message=message, candidate=update.version)
+
+
+def _outside_schedule(update: Update, election: Election, now: datetime) -> Hold | None:
+    schedule = parse_schedule(election.policy.schedule)
+    if schedule.is_open(now):
+        return None
+    until = schedule.next_change(now)
+    wait = f"until {time_of(until)}" if until else "for ever, as it does not open within two years: correct it"
+    message = f"{update.version} waits outside the schedule {wait}"
+    return Hold(reason=Reason.OUTSIDE_SCHEDULE, message=message, candidate=update.version, until=until)
 
 
 def _as_written(version: ImageVersion, election: Election) -> ImageVersion:
@@ -107,7 +124,7 @@ class _Case:
     def _of_age(self, candidates: Sequence[Candidate]) -> Decision:
         """Weigh the best candidate that is old enough; where it changes nothing, say what a younger one will change."""
         best = self._weigh(candidates[0])
-        young = list(takewhile(lambda candidate: self._ripe_at(candidate) > self.now, candidates))
+        young = too_young(self.election, self.now)
         if not young or not isinstance(best, Update):
             return best
         if len(young) < len(candidates):
@@ -118,17 +135,12 @@ class _Case:
 
     def _too_young(self, young: Sequence[Candidate]) -> Hold:
         """Hold until the first of those that are wanted is old enough."""
-        soonest = sorted(young, key=self._ripe_at)
+        soonest = sorted(young, key=lambda candidate: ripe_at(candidate, self.election))
         first = next(candidate for candidate in soonest if isinstance(self._weigh(candidate), Update))
-        until, version = self._ripe_at(first), self.election.version_of(first.record)
+        until, version = ripe_at(first, self.election), self.election.version_of(first.record)
         age = self.election.policy.minimum_age
         message = f"{version} is younger than minimum-age {age}, and waits until {time_of(until)}"
         return Hold(reason=Reason.TOO_YOUNG, message=message, candidate=version, until=until)
-
-    def _ripe_at(self, candidate: Candidate) -> datetime:
-        """Tell when a candidate is old enough; one nobody has seen before is seen now."""
-        known_since = candidate.record.pushed or candidate.record.first_seen or self.election.snapshot.observed_at
-        return min(known_since, _LATEST_PUSH) + self.election.policy.minimum_age
 
     def _weigh(self, candidate: Candidate) -> Decision:
         """Decide as if this candidate were the best; among its equals, the present tag is."""
@@ -136,7 +148,8 @@ class _Case:
         wish = self._wish(candidate)
         if not isinstance(wish, Update):
             return wish
-        return self._taken_back(candidate) or self._indistinct(candidate, wish) or wish
+        wish = self._unless_taken_back(candidate, wish)
+        return (self._indistinct(candidate, wish) or wish) if isinstance(wish, Update) else wish
 
     def _present_among_equals(self, candidate: Candidate) -> Candidate | None:
         own = self.election.records.get(self.election.record_of(self.present).name)
@@ -213,17 +226,20 @@ class _Case:
             case Output.TAG_DIGEST:
                 return same_digest and self.present.tag in ("", tag)
 
-    def _taken_back(self, candidate: Candidate) -> Hold | None:
+    def _unless_taken_back(self, candidate: Candidate, wish: Update) -> Update | Hold:
         if self.election.policy.rollback_overwrite:
-            return None
+            return wish
         by_hand = self.present if self.by_hand else _NOTHING
-        rejected = rejection_of(candidate, self.election, by_hand, self.memory)
-        if not rejected:
-            return None
+        rejection = rejection_of(candidate, self.election, by_hand, self.memory)
+        if rejection is None:
+            return wish
+        rejected = rejection.version
+        if rejection.released:
+            return replace(wish, released=rejected)
         version = self.election.version_of(candidate.record)
         message = (
-            f"{version} is held because {rejected} was rolled back by hand: "
-            "a newer version ends that, or the annotation rollback: overwrite"
+            f"{version} is held because {rejected} was rolled back by hand: a newer version ends that, "
+            f"or the annotation <alias>.release: {rejected}, or rollback: overwrite"
         )
         return Hold(reason=Reason.ROLLED_BACK, message=message, candidate=version, rejected=rejected)
 

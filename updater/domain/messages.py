@@ -40,6 +40,8 @@ class TrackedImage:
     keys: ImageKeys
     target: Target
     force_update: bool = False
+    group: str = ""
+    """Images of the application with the same one move together; empty: by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from updater.domain.candidates import TagRecord
 from updater.domain.constraint import Constraint, parse_constraint
+from updater.domain.errors import Misconfigured
 from updater.domain.extraction import Extraction, Key, Reversed
 from updater.domain.platform import Platform, matches
 from updater.domain.policy import Policy, Strategy
@@ -36,6 +37,7 @@ class Dropped(StrEnum):
     PLATFORM = "platform"
     NO_DATE = "no-date"
     FALSE_DATE = "false-date"
+    GROUP = "group"
     UNKNOWN = "unknown"
 
 
@@ -72,7 +74,7 @@ def order_of(policy: Policy, now: datetime) -> Order:
     Raises:
         Misconfigured: the constraint, `extract` or `sort` is not understood.
     """
-    if policy.extract or policy.sort:
+    if policy.extract:
         return _ByExtraction(Extraction.parse(policy.extract, policy.sort))
     order: Order
     match policy.strategy:
@@ -88,7 +90,22 @@ def order_of(policy: Policy, now: datetime) -> Order:
             order = _ByName()
         case Strategy.NUMERIC:
             order = _ByNumbers()
-    return _Backwards(order) if policy.descending else order
+    return _Backwards(order) if smallest_first(policy.sort) else order
+
+
+def smallest_first(sort: str) -> bool:
+    """Read the direction of an order that has no parts: `tag asc` or `tag desc`, or `asc` or `desc` alone.
+
+    Raises:
+        Misconfigured: it is neither.
+    """
+    words = " ".join(sort.lower().split()).removeprefix("tag").strip()
+    if words not in ("", "asc", "desc"):
+        raise Misconfigured(
+            f"sort {sort!r} is not understood without extract: write tag asc or tag desc, "
+            "or cut the parts that are to be compared out of the tag with extract",
+        )
+    return words == "asc"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,7 @@ class Policy:
     extract: str = ""
     """RE2 with named groups that cuts the sort key out of a tag; tags it does not match are dropped."""
     sort: str = ""
-    """Such as `year desc, build desc`; each a group of `extract`, or `tag`."""
-    descending: bool = False
-    """Alphabetical and numeric alone: the smallest wins."""
+    """Such as `year desc, build desc`; each a group of `extract`, or `tag`. Of alphabetical and numeric, `tag asc`."""
     minimum_age: timedelta = timedelta()
     """Since the push, or since we first saw the tag; never by the publisher's date."""
     allow_downgrade: bool = False
@@ -56,7 +54,11 @@ class Policy:
     """Take tags of six or more digits alone for versions, as AIU does."""
     rollback_overwrite: bool = False
     """Write over what a person rolled back, as AIU does."""
+    release: str = ""
+    """A version (tag, digest or both) that may be written again though a person rolled it back."""
     pin: str = ""
     """The one tag to have, whatever else there is."""
     paused: str = ""
     """Why nothing is to be written now; empty when not paused."""
+    schedule: str = ""
+    """Windows of time in which updates are written, as `updater.domain.schedule` reads them; empty: always."""

@@ -7,9 +7,9 @@ from updater.domain.errors import Misconfigured
 from updater.domain.filters import TagFilters
 from updater.domain.ordering import is_tag, order_of
 from updater.domain.policy import Output, Policy, Strategy
+from updater.domain.schedule import parse_schedule
 
 _BY_TIME = (Strategy.NEWEST_BUILD, Strategy.NEWEST_PUSH)
-_BY_TEXT = (Strategy.ALPHABETICAL, Strategy.NUMERIC)
 _ANY_TIME = datetime(2013, 1, 1, tzinfo=UTC)
 _LONGEST_AGE = timedelta(days=3653)
 
@@ -20,6 +20,7 @@ def check_policy(policy: Policy) -> tuple[str, ...]:
         *_complaint(lambda: TagFilters.of(policy)),
         *_complaint(lambda: order_of(policy, _ANY_TIME)),
         *_constraint(policy),
+        *_complaint(lambda: parse_schedule(policy.schedule)),
         *_scheme(policy),
         *_rest(policy),
     )
@@ -51,20 +52,18 @@ def _scheme(policy: Policy) -> Iterator[str]:
         return
     if policy.strategy in (*_BY_TIME, Strategy.DIGEST):
         yield f"extract and sort order tags by name, update-strategy {policy.strategy} does not: remove either"
-    if policy.constraint and policy.strategy is Strategy.SEMVER:
+    if policy.sort and not policy.extract and policy.strategy is Strategy.SEMVER:
+        yield f"sort {policy.sort!r} has no meaning for versions: write extract too, or another update-strategy"
+    if policy.extract and policy.constraint and policy.strategy is Strategy.SEMVER:
         yield (
             f"constraint {policy.constraint!r} has no meaning beside extract and sort: "
             "remove it, and choose tags with allow-tags"
         )
-    if policy.descending:
-        yield "a descending order has no meaning beside extract and sort: write asc in sort"
 
 
 def _rest(policy: Policy) -> Iterator[str]:
     if policy.strategy is Strategy.DIGEST and policy.output is Output.TAG:
         yield "output tag says nothing of the digest that update-strategy digest follows: write tag@digest or digest"
-    if policy.descending and policy.strategy not in _BY_TEXT and not (policy.extract or policy.sort):
-        yield f"update-strategy {policy.strategy} has no descending order: use alphabetical or numeric"
     if policy.minimum_age < timedelta():
         yield f"minimum-age {policy.minimum_age.total_seconds():g}s is negative: write a duration such as 24h"
     if policy.minimum_age > _LONGEST_AGE:

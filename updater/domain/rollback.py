@@ -1,28 +1,47 @@
 """What somebody took back stays back, until there is something newer or the settings say otherwise."""
 
+from typing import NamedTuple
+
 from updater.domain.decision import Memory
 from updater.domain.image import ImageVersion
 from updater.domain.ranking import Candidate, Election
 
-_NOTHING = ImageVersion()
+
+class Rejection(NamedTuple):
+    """A version that somebody took back, and that candidates are not newer than."""
+
+    version: ImageVersion
+    released: bool
+    """The annotation `release` lets it be written again, once."""
 
 
-def rejection_of(candidate: Candidate, election: Election, present: ImageVersion, memory: Memory) -> ImageVersion:
-    """Return the version taken back that forbids a candidate; empty when none does.
+def rejection_of(candidate: Candidate, election: Election, present: ImageVersion, memory: Memory) -> Rejection | None:
+    """Return what was taken back and concerns a candidate; None when nothing does.
 
     `present` is what somebody may have put in place of `memory.written`; empty when that is not known. A version that
     the settings would not allow any more forbids nothing: who took it back has said so there.
     """
-    rolled_back = memory.written if _was_rolled_back(election, present, memory.written) else _NOTHING
-    for rejected in filter(None, (rolled_back, memory.rejected)):
-        if election.standing(rejected).choosable and not _is_newer(candidate, rejected, election):
-            return rejected
-    return _NOTHING
+    rolled_back = memory.written if _was_rolled_back(election, present, memory.written) else ImageVersion()
+    found = [
+        Rejection(rejected, _is_released(rejected, election.policy.release, memory.released))
+        for rejected in (rolled_back, memory.rejected)
+        if rejected and election.standing(rejected).choosable and not _is_newer(candidate, rejected, election)
+    ]
+    return min(found, key=lambda rejection: rejection.released, default=None)
+
+
+def names_version(text: str, version: ImageVersion) -> bool:
+    """Tell whether a text names a version: by its tag, its digest, or both."""
+    return bool(text) and text in (version.tag, version.digest, str(version))
+
+
+def _is_released(rejected: ImageVersion, release: str, used: ImageVersion) -> bool:
+    return names_version(release, rejected) and not names_version(release, used)
 
 
 def _was_rolled_back(election: Election, present: ImageVersion, written: ImageVersion) -> bool:
     """Tell whether somebody replaced what we wrote, and not with something newer."""
-    if not present or not written or _same(present, written):
+    if not present or not written or same_version(present, written):
         return False
     present_key, written_key = election.standing(present).key, election.standing(written).key
     if present_key is None or written_key is None:
@@ -39,7 +58,7 @@ def _is_newer(candidate: Candidate, rejected: ImageVersion, election: Election) 
     return key < candidate.key or (key == candidate.key and moved)
 
 
-def _same(one: ImageVersion, other: ImageVersion) -> bool:
+def same_version(one: ImageVersion, other: ImageVersion) -> bool:
     """Compare as far as both versions say something."""
     if _digests_differ(one, other):
         return False

@@ -20,6 +20,7 @@ _BECAUSE = {
     Dropped.NO_DATE: "without a date of build",
     Dropped.FALSE_DATE: "with an impossible date of build",
     Dropped.UNKNOWN: "with no recorded time",
+    Dropped.GROUP: "that others of the group cannot have",
 }
 _EXAMPLES = 3
 

@@ -90,6 +90,10 @@ class Updates(_Section, frozen=True):
 
     dry_run: bool = False
     """Decide and log, and write nothing."""
+    pause: bool = False
+    """Hold every update, whatever annotations say."""
+    schedule: str = ""
+    """Windows of time in which updates are written, where no annotation `schedule` says others; empty: always."""
 
 
 class State(_Section, frozen=True):

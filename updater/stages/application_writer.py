@@ -51,6 +51,8 @@ class ApplicationPatcher:
         name, image, update = decided.tracked.name, decided.image, decided.decision
         target = image.target
         assert isinstance(target, ApplicationTarget)  # noqa: S101 - the writer sends Git targets another way
+        if update.released:
+            await self.memory.rejected(name, image.alias, target, update.released)
         changed = await self.applications.set_images(target, [edit_for(image, update.version)])
         await self.memory.written(name, image.alias, target, update.version, "", self.now())
         if changed:

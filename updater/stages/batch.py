@@ -3,11 +3,14 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
+from updater.domain.application import ApplicationName
 from updater.domain.change import Change
-from updater.domain.decision import Current, Decision, Memory, Update
+from updater.domain.decision import Current, Decision, Invalid, Memory, Reason, Update
 from updater.domain.election import judge
 from updater.domain.errors import EditError
+from updater.domain.group import Ballot, held_apart
 from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import Branch, BranchKey, FileKind, GitTarget
@@ -86,20 +89,51 @@ def plan(
     """Decide each update again on what the files hold, and edit those that need it, each file once."""
     result = Plan()
     wanted: dict[tuple[str, FileKind], list[Planned]] = {}
+    settled: list[_Settled] = []
     for decided in batch:
         try:
             path, kind = _locate(decided, files)
             current, decision = _settle(decided, path, kind, files, memories[decided.identity], now)
         except EditError as error:
             result.failed.append((decided, str(error)))
-            continue
-        if isinstance(decision, Update):
-            wanted.setdefault((path, kind), []).append(Planned(decided, decision, current))
         else:
-            result.settled.append((decided, decision))
+            settled.append(_Settled(decided, (path, kind), current, decision))
+    for each in _kept_together(settled, [decided for decided, _ in result.failed]):
+        if isinstance(each.decision, Update):
+            wanted.setdefault(each.file, []).append(Planned(each.decided, each.decision, each.current))
+        else:
+            result.settled.append((each.decided, each.decision))
     for (path, kind), planned in wanted.items():
         _edit(path, kind, planned, files, result)
     return result
+
+
+class _Settled(NamedTuple):
+    """What the files mean for one update."""
+
+    decided: UpdateDecided
+    file: tuple[str, FileKind]
+    current: Current
+    decision: Decision
+
+
+def _kept_together(settled: Sequence[_Settled], failed: Sequence[UpdateDecided]) -> list[_Settled]:
+    """Hold the updates of groups whose members the files part: some wait, cannot be written, or have something else."""
+    ballots: dict[tuple[ApplicationName, str], dict[str, Ballot]] = {}
+    for each in settled:
+        if each.decided.image.group:
+            members = ballots.setdefault((each.decided.tracked.name, each.decided.image.group), {})
+            members[each.decided.image.alias] = (each.decided.election, each.decision)
+    for decided in failed:
+        if decided.image.group:
+            invalid = Invalid(reason=Reason.INVALID, message="its file cannot be edited")
+            ballots.setdefault((decided.tracked.name, decided.image.group), {})[decided.image.alias] = (None, invalid)
+    holds = {
+        ImageIdentity(name, alias): hold
+        for (name, group), members in ballots.items()
+        for alias, hold in held_apart(group, members).items()
+    }
+    return [each._replace(decision=holds.get(each.decided.identity, each.decision)) for each in settled]
 
 
 _OVERRIDES = (FileKind.OVERRIDE_HELM, FileKind.OVERRIDE_KUSTOMIZE, FileKind.OVERRIDE_PLUGIN)

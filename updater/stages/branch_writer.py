@@ -120,6 +120,8 @@ class BranchWriter:
         by_application: dict[ApplicationName, list[PendingWrite]] = {}
         for each in made.planned:
             image = each.decided.image
+            if each.update.released:
+                await self.memory.rejected(each.decided.tracked.name, image.alias, image.target, each.update.released)
             pending = PendingWrite(image.target, image.alias, each.update.version, commit)
             by_application.setdefault(each.decided.tracked.name, []).append(pending)
         for name, writes in by_application.items():

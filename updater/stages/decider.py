@@ -1,16 +1,18 @@
 """Decide, whenever a snapshot or an application changed, what each image should have, and ask the writer for it."""
 
 import asyncio
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Snapshot
-from updater.domain.decision import Current, Decision, Invalid, Origin, Reason, Update
+from updater.domain.decision import Current, Decision, Invalid, Origin, Reason, Update, UpToDate
 from updater.domain.election import Election, elect, judge
 from updater.domain.errors import Misconfigured
+from updater.domain.group import held_apart, in_common
+from updater.domain.image import ImageVersion
 from updater.domain.messages import (
     ApplicationGone,
     ApplicationSeen,
@@ -23,13 +25,18 @@ from updater.domain.messages import (
 )
 from updater.domain.policy import Policy
 from updater.domain.polling import PollKey
+from updater.domain.ripening import reconsider_at
+from updater.domain.rollback import names_version
 from updater.domain.target import ApplicationTarget
 from updater.ports import WriteMemory
+from updater.stages.alarms import Alarms
 from updater.stages.board import Board
-from updater.stages.present import assumed, unmanaged
+from updater.stages.present import assumed, doubtful, unmanaged
 
 _LARGE = 2_000
 """Tags; electing among more happens beside the loop."""
+_LONGEST_SLEEP = 60.0
+"""Seconds; then the clock is asked again, which somebody may have set."""
 
 
 @dataclass
@@ -47,10 +54,15 @@ class Decider:
     _elections: dict[PollKey, dict[Policy, Election]] = field(default_factory=dict)
     _asked: set[ImageIdentity] = field(default_factory=set)
     """What the writer may still have waiting."""
+    _alarms: Alarms[ImageIdentity] = field(default_factory=Alarms)
+    """When to decide again though nothing changes: they are set anew from what is remembered, after a restart too."""
 
     async def run(self) -> None:
         while True:
-            message = await self.inbox.get()
+            await self._wake()
+            message = await self._next()
+            if message is None:
+                continue
             match message:
                 case ApplicationSeen(tracked):
                     await self._seen(tracked)
@@ -61,6 +73,24 @@ class Decider:
                     await self._observed(poll, snapshot)
             self.inbox.task_done()
 
+    async def _next(self) -> ApplicationSeen | ApplicationGone | ImageObserved | None:
+        """Wait for a message, or until an alarm may go off."""
+        alarm = self._alarms.next()
+        wait = None if alarm is None else min(max((alarm - self.now()).total_seconds(), 0), _LONGEST_SLEEP)
+        try:
+            async with asyncio.timeout(wait):
+                return await self.inbox.get()
+        except TimeoutError:
+            return None
+
+    async def _wake(self) -> None:
+        """Decide again what time alone may have changed."""
+        for name, alias in self._alarms.take(self.now()):
+            tracked = self._applications.get(name)
+            images = [image for image in tracked.images if image.alias == alias] if tracked else []
+            if tracked and images:
+                await self._consider(tracked, images)
+
     async def _seen(self, tracked: TrackedApplication) -> None:
         polls = {image.poll for image in tracked.images}
         self._forget(tracked.name, keep=polls)
@@ -68,9 +98,7 @@ class Decider:
         await self._withdraw(tracked.name, keep=[image.alias for image in tracked.images])
         for poll in polls:
             self._subscribers.setdefault(poll, {})[tracked.name] = None
-        for image in tracked.images:
-            if image.poll in self._snapshots:
-                await self._consider(tracked, image)
+        await self._consider(tracked, tracked.images)
 
     def _forget(self, name: ApplicationName, keep: AbstractSet[PollKey] = frozenset()) -> None:
         """Drop an application, and the snapshots that nobody but it had a use for."""
@@ -89,52 +117,107 @@ class Decider:
         self._elections.pop(poll, None)
         for name in list(subscribers):
             tracked = self._applications[name]
-            for image in tracked.images:
-                if image.poll == poll:
-                    await self._consider(tracked, image)
+            await self._consider(tracked, [image for image in tracked.images if image.poll == poll])
 
     async def _withdraw(self, name: ApplicationName, keep: Container[str]) -> None:
         for identity in [each for each in self._asked if each.application == name and each.alias not in keep]:
             self._asked.discard(identity)
             await self.out.put(UpdateWithdrawn(identity))
 
-    async def _consider(self, tracked: TrackedApplication, image: TrackedImage) -> None:
+    async def _consider(self, tracked: TrackedApplication, images: Iterable[TrackedImage]) -> None:
+        """Decide for images whose tags are known, and for those that move together with one of them."""
+        groups = {image.group: None for image in images if image.group}
+        for image in images:
+            if not image.group and image.poll in self._snapshots:
+                await self._conclude(tracked, await self._decide(tracked, image))
+        for group in groups:
+            members = [image for image in tracked.images if image.group == group]
+            if all(image.poll in self._snapshots for image in members):
+                for outcome in await self._decide_together(tracked, group, members):
+                    await self._conclude(tracked, outcome)
+
+    async def _conclude(self, tracked: TrackedApplication, outcome: "_Outcome") -> None:
+        """Say what was decided, ask the writer for it, and set the alarm for the next time."""
+        image, decision, election = outcome.image, outcome.decision, outcome.election
         identity = ImageIdentity(tracked.name, image.alias)
-        current, decision, election = await self._decide(tracked, image)
-        known = current.origin is not Origin.UNKNOWN
+        known = outcome.current.origin is not Origin.UNKNOWN
         if known or not isinstance(decision, Update):
             self.board.decided(tracked.name, image.alias, decision)
-        if isinstance(decision, Update) and election is not None:
+        self._alarms.set(identity, reconsider_at(election, decision, self.now()) if election else None)
+        update = decision if isinstance(decision, Update) else outcome.doubt
+        if update is not None and election is not None:
             self._asked.add(identity)
-            await self.out.put(UpdateDecided(tracked, image, election, current, decision))
+            await self.out.put(UpdateDecided(tracked, image, election, outcome.current, update))
         elif identity in self._asked:
             self._asked.discard(identity)
             await self.out.put(UpdateWithdrawn(identity))
 
-    async def _decide(
+    async def _decide_together(
+        self,
+        tracked: TrackedApplication,
+        group: str,
+        members: Sequence[TrackedImage],
+    ) -> list["_Outcome"]:
+        """Decide for the images of a group: all updates, or none of them."""
+        elections = [await self._elect(image) for image in members]
+        valid = [each for each in elections if isinstance(each, Election)]
+        complete = len(valid) == len(members) and not any(each.snapshot.incomplete for each in valid)
+        limited: Sequence[Election | Invalid] = in_common(valid) if complete else elections
+        outcomes = [
+            await self._judge(tracked, image, election) for image, election in zip(members, limited, strict=True)
+        ]
+        ballots = {each.image.alias: (each.election, each.decision) for each in outcomes}
+        holds = held_apart(group, ballots)
+        return [replace(each, decision=holds.get(each.image.alias, each.decision)) for each in outcomes]
+
+    async def _decide(self, tracked: TrackedApplication, image: TrackedImage) -> "_Outcome":
+        return await self._judge(tracked, image, await self._elect(image))
+
+    async def _judge(
         self,
         tracked: TrackedApplication,
         image: TrackedImage,
-    ) -> tuple[Current, Decision, Election | None]:
+        election: Election | Invalid,
+    ) -> "_Outcome":
         memory = await self.memory.memory(tracked.name, image.alias, image.target)
+        if memory.released and not names_version(image.policy.release, memory.released):
+            await self.memory.forget_release(tracked.name, image.alias, image.target)
+            memory = replace(memory, released=ImageVersion())
         current = assumed(tracked.application, image, memory)
-        try:
-            election = await self._elect(image)
-        except Misconfigured as error:
-            return current, Invalid(reason=Reason.INVALID, message=str(error)), None
+        if isinstance(election, Invalid):
+            return _Outcome(image, current, election, None)
         decision: Decision = judge(election, current, memory, self.now())
         if isinstance(decision, Update) and isinstance(image.target, ApplicationTarget):
             decision = unmanaged(tracked.application, image, current) or decision
-        return current, decision, election
+        doubt = None
+        if isinstance(decision, UpToDate) and doubtful(tracked.application, image, memory):
+            doubt = judge(election, Current(), memory, self.now())
+        return _Outcome(image, current, decision, election, doubt if isinstance(doubt, Update) else None)
 
-    async def _elect(self, image: TrackedImage) -> Election:
+    async def _elect(self, image: TrackedImage) -> Election | Invalid:
         elections = self._elections.setdefault(image.poll, {})
         election = elections.get(image.policy)
         if election is None:
             snapshot = self._snapshots[image.poll]
-            if len(snapshot.tags) > _LARGE:
-                election = await asyncio.to_thread(elect, image.policy, snapshot, self.now())
-            else:
-                election = elect(image.policy, snapshot, self.now())
+            try:
+                if len(snapshot.tags) > _LARGE:
+                    election = await asyncio.to_thread(elect, image.policy, snapshot, self.now())
+                else:
+                    election = elect(image.policy, snapshot, self.now())
+            except Misconfigured as error:
+                return Invalid(reason=Reason.INVALID, message=str(error))
             elections[image.policy] = election
         return election
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What was decided for one image, and from what."""
+
+    image: TrackedImage
+    current: Current
+    decision: Decision
+    election: Election | None
+    """None for settings that allow none."""
+    doubt: Update | None = None
+    """What would be written if the target does not hold any more what we wrote: somebody has to look there."""

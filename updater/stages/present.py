@@ -11,7 +11,8 @@ from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageReference, ImageVersion
 from updater.domain.messages import TrackedImage
 from updater.domain.references import parse_reference
-from updater.domain.target import ApplicationTarget, FileKind
+from updater.domain.rollback import same_version
+from updater.domain.target import ApplicationTarget, FileKind, GitTarget
 from updater.formats.kustomize import read_overrides
 
 
@@ -31,6 +32,13 @@ def assumed(application: Application, image: TrackedImage, memory: Memory) -> Cu
     return witnessed(application, image, None)
 
 
+def doubtful(application: Application, image: TrackedImage, memory: Memory) -> bool:
+    """Tell whether a Git target may not hold any more what we wrote there: something else of this image runs."""
+    running = live_versions(application, image)
+    remembered = isinstance(image.target, GitTarget) and memory.written and not memory.rejected
+    return bool(remembered and running) and not any(same_version(each, memory.written) for each in running)
+
+
 def witnessed(
     application: Application,
     image: TrackedImage,
@@ -44,9 +52,9 @@ def witnessed(
     if in_parameters is not None:
         origin = Origin.TARGET if isinstance(image.target, ApplicationTarget) else Origin.APPLICATION
         return Current(in_parameters, origin)
-    live = live_version(application, image)
-    if live is not None:
-        return Current(live, Origin.LIVE)
+    live = live_versions(application, image)
+    if live:
+        return Current(live[0], Origin.LIVE)
     if in_base is not None:
         return Current(in_base, Origin.BASE)
     return Current()
@@ -64,17 +72,14 @@ def unmanaged(application: Application, image: TrackedImage, current: Current) -
     )
 
 
-def live_version(application: Application, image: TrackedImage) -> ImageVersion | None:
-    """Find the image among the live ones; None when it is not there, or nothing is known."""
+def live_versions(application: Application, image: TrackedImage) -> list[ImageVersion]:
+    """Find the image among the live ones; nothing when it is not there, or nothing is known."""
     repositories = {image.image.repository}
     if image.keys.kustomize_name:
         original = _reference(image.keys.kustomize_name)
         repositories |= {original.repository} if original else set()
-    for text in application.live_images or ():
-        reference = _reference(text)
-        if reference is not None and reference.repository in repositories:
-            return reference.version
-    return None
+    references = (_reference(text) for text in application.live_images or ())
+    return [each.version for each in references if each is not None and each.repository in repositories]
 
 
 def parameter_version(application: Application, image: TrackedImage) -> ImageVersion | None:

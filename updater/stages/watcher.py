@@ -1,6 +1,7 @@
 """Watch Applications, read their annotations, and pass on what is new about them."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -25,6 +26,8 @@ class Watcher:
     board: Board
     out: asyncio.Queue[ApplicationSeen | ApplicationGone]
     argocd_namespace: str
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """For annotations that an Application does not have."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once every Application that exists has been passed on."""
     _known: dict[ApplicationName, Application] = field(default_factory=dict)
@@ -48,7 +51,7 @@ class Watcher:
         self.board.readable(str(application.name))
         if self._known.get(application.name) == application:
             return
-        tracked = track(application, self.argocd_namespace)
+        tracked = track(application, self.argocd_namespace, self.defaults)
         if tracked is None:
             await self._gone(application.name)
             return

@@ -64,5 +64,10 @@ _FIRST: Sequence[str] = (
     """,
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST,)
+_RELEASES: Sequence[str] = (
+    "ALTER TABLE writes ADD COLUMN released_tag TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE writes ADD COLUMN released_digest TEXT NOT NULL DEFAULT ''",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _RELEASES)
 """The statements of each step; a step and its number are committed together."""

@@ -126,13 +126,15 @@ class SqliteStore:
 
     async def memory(self, name: ApplicationName, alias: str, target: Target) -> Memory:
         rows = await self._database.rows(
-            "SELECT written_tag, written_digest, rejected_tag, rejected_digest FROM writes"
-            " WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
+            "SELECT written_tag, written_digest, rejected_tag, rejected_digest, released_tag, released_digest"
+            " FROM writes WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
             _place(name, alias, target),
-            tuple[str, str, str, str],
+            tuple[str, str, str, str, str, str],
         )
-        for tag, digest, rejected_tag, rejected_digest in rows:
-            return Memory(ImageVersion(tag, digest), ImageVersion(rejected_tag, rejected_digest))
+        for tag, digest, *rejected, released_tag, released_digest in rows:
+            return Memory(
+                ImageVersion(tag, digest), ImageVersion(*rejected), ImageVersion(released_tag, released_digest)
+            )
         return Memory()
 
     async def begin(self, name: ApplicationName, pending: Sequence[PendingWrite]) -> None:
@@ -163,11 +165,22 @@ class SqliteStore:
         commit: str,
         at: datetime,
     ) -> None:
-        """Record a confirmed write; what was pending or rejected at its place is settled by it."""
+        """Record a confirmed write; what was pending or rejected at its place is settled by it.
+
+        A version that had been rejected and is written all the same counts as released.
+        """
         place = _place(name, alias, target)
         async with self._database.transaction(durable=True) as connection:
             await connection.execute(
-                "INSERT OR REPLACE INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', '')",
+                "INSERT INTO writes (namespace, application, alias, target,"
+                " written_tag, written_digest, written_commit, written_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET (released_tag, released_digest) = ("
+                " SELECT rejected_tag, rejected_digest"
+                " WHERE (rejected_tag, rejected_digest) = (excluded.written_tag, excluded.written_digest)"
+                " UNION ALL SELECT released_tag, released_digest LIMIT 1),"
+                " written_tag = excluded.written_tag, written_digest = excluded.written_digest,"
+                " written_commit = excluded.written_commit, written_at = excluded.written_at,"
+                " rejected_tag = '', rejected_digest = ''",
                 (*place, version.tag, version.digest, commit, _microseconds(at)),
             )
             await connection.execute(
@@ -181,6 +194,14 @@ class SqliteStore:
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET rejected_tag = excluded.rejected_tag, rejected_digest = excluded.rejected_digest",
                 (*_place(name, alias, target), version.tag, version.digest),
+            )
+
+    async def forget_release(self, name: ApplicationName, alias: str, target: Target) -> None:
+        async with self._database.transaction(durable=True) as connection:
+            await connection.execute(
+                "UPDATE writes SET released_tag = '', released_digest = ''"
+                " WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
+                _place(name, alias, target),
             )
 
     async def _mark_used(self, digests: Sequence[str], platforms: Sequence[Platform]) -> None:

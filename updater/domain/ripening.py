@@ -1,0 +1,39 @@
+"""When time alone changes a decision: a tag grows old enough, a window of the schedule opens or closes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import takewhile
+
+from updater.domain.decision import Decision, Hold, Update
+from updater.domain.ranking import Candidate, Election
+from updater.domain.schedule import parse_schedule
+
+_LATEST_PUSH = datetime(9900, 1, 1, tzinfo=UTC)
+"""Whatever a registry says; the calendar ends soon after."""
+
+
+def ripe_at(candidate: Candidate, election: Election) -> datetime:
+    """Tell when a candidate is old enough; one nobody has seen before is seen now."""
+    known_since = candidate.record.pushed or candidate.record.first_seen or election.snapshot.observed_at
+    return min(known_since, _LATEST_PUSH) + election.policy.minimum_age
+
+
+def too_young(election: Election, now: datetime) -> Sequence[Candidate]:
+    """Return the candidates that are better than the best of those old enough."""
+    if not election.policy.minimum_age:
+        return ()
+    return list(takewhile(lambda candidate: ripe_at(candidate, election) > now, election.candidates))
+
+
+def reconsider_at(election: Election, decision: Decision, now: datetime) -> datetime | None:
+    """Tell when to decide again though nothing else changes; None when time alone changes nothing.
+
+    An update that still waits to be written is decided again too: its window may close, a better tag may be ripe.
+    """
+    if isinstance(decision, Hold):
+        return decision.until
+    if not isinstance(decision, Update):
+        return None
+    ripe = [ripe_at(candidate, election) for candidate in too_young(election, now)]
+    change = parse_schedule(election.policy.schedule).next_change(now)
+    return min([*ripe, *([change] if change else [])], default=None)
