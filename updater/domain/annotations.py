@@ -20,7 +20,7 @@ from updater.domain.policy_check import check_policy
 from updater.domain.polling import PollKey
 from updater.domain.references import parse_entry, parse_reference, split_image_list
 from updater.domain.secrets import CredentialSource, SecretKind, parse_credential_source
-from updater.domain.target import FileKind, ImageKeys, Target
+from updater.domain.target import FileKind, ImageKeys
 from updater.domain.targeting import DEFAULT_KEYS, choose_target
 
 PREFIX = "argocd-image-updater.argoproj.io/"
@@ -145,20 +145,20 @@ def _meant(application: Application, entry: ImageEntry) -> Iterator[ImageEntry]:
 def _clashes(application: Application, images: Iterable[TrackedImage]) -> list[list[Problem]]:
     """Find running images that would overwrite each other for ever, as they are written to one parameter."""
     live = {reference.repository for text in application.live_images or () if (reference := live_reference(text))}
-    writers: dict[tuple[Target, str], list[TrackedImage]] = {}
+    writers: dict[str, list[TrackedImage]] = {}
     for image in images:
         if image.target.kind in _BY_PARAMETER and image.image.repository in live:
-            writers.setdefault((image.target, image.keys.spec or image.keys.tag), []).append(image)
+            writers.setdefault(image.target.place, []).append(image)
     return [
         [
             Problem(
                 image.alias,
                 f"images {' and '.join(each.alias for each in same)} would all be written to the parameter "
-                f"{parameter}: name one for each in the annotation <alias>.helm.image-tag",
+                f"{image.target.key}: name one for each in the annotation <alias>.helm.image-tag",
             )
             for image in same
         ]
-        for (_, parameter), same in writers.items()
+        for same in writers.values()
         if len(same) > 1
     ]
 
