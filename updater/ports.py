@@ -131,6 +131,10 @@ class Registry(Protocol):
         """Drop what was kept from look to look: nobody wants the repository any more."""
         ...
 
+    def interval(self, key: PollKey) -> float | None:
+        """Return the seconds between two looks that the registry is configured for; None: as many as usual."""
+        ...
+
 
 class ImageMetadata(Protocol):
     """Remembers for ever what a digest stands for: a manifest never changes under its digest."""

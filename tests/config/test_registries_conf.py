@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.certificates import loopback_certificate
-from updater.config.registries_conf import load_registries, parse_registries_conf
+from updater.config.registries_conf import load_registries, mounted_authorities, parse_registries_conf
 from updater.domain.errors import Misconfigured
 from updater.domain.image import Repository
 from updater.domain.secrets import CredentialSource, SecretKind
@@ -29,6 +29,9 @@ registries:
   concurrency: 3
   burst: 4
   timeout: 90s
+  interval: 15m
+  proxy: http://proxy.example.com:3128/
+  mirror_of: docker.io
 """
 ARTICLE = """
 - name: AlibabaCloud Container Registry
@@ -75,6 +78,9 @@ def test_every_key_is_read() -> None:
             tag_sort_mode="latest-first",
             default=True,
             timeout=90,
+            interval=900,
+            proxy="http://proxy.example.com:3128",
+            mirror_of="docker.io",
         ),
     )
 
@@ -124,6 +130,18 @@ def test_a_text_that_looks_like_a_number_stays_a_text() -> None:
         ),
         ("- {name: A, api_url: 'http://a'}\n- {name: B, api_url: 'http://b'}", "two entries have no prefix"),
         (entry("  default: true\n") + entry("  default: true\n", prefix="b.example.com"), "default is true for two"),
+        (entry("  interval: 0s\n"), "interval is '0s': write a duration such as 30s or 12h, above zero"),
+        (entry("  proxy: socks5://proxy:1080\n"), "proxy is not understood: write http://<host>:<port>, or none"),
+        (entry("  mirror_of: ''\n"), "mirror_of is '': write how the names begin"),
+        (entry("  client_key: /nowhere/key.pem\n"), "registries.conf:4: client_cert is missing"),
+        (
+            entry("  client_cert: /nowhere/tls.crt\n"),
+            "client_cert /nowhere/tls.crt with client_key /nowhere/tls.crt cannot be used (No such file",
+        ),
+        (
+            entry("  mirror_of: docker.io\n") + entry("  mirror_of: index.docker.io\n", prefix="b.example.com"),
+            "mirror_of 'index.docker.io' is there twice: keep one of them",
+        ),
         (entry("  ca_data: nonsense\n"), "registries.conf:4: ca_data holds no certificates"),
         (entry("  ca_file: /nowhere/ca.pem\n"), "ca_file /nowhere/ca.pem holds no certificates (No such file"),
     ],
@@ -224,7 +242,21 @@ def test_names_of_one_component_get_the_registrys_namespace(
 
 def test_certificates_of_a_host_are_found_where_argo_cd_has_them(tmp_path: Path, certificate: str) -> None:
     (tmp_path / "a.example.com").write_text(certificate)
-    assert certificate in parse_registries_conf(entry(), "registries.conf", tmp_path).entries[0].ca_data
+    authorities = mounted_authorities(tmp_path) or {}
+    registries = parse_registries_conf(entry(), "registries.conf", authorities)
+    assert certificate in registries.entries[0].ca_data
+    assert certificate in Registries((), authorities).serving(Repository("a.example.com:5000", "app")).ca_data
+
+
+def test_certificates_that_are_not_mounted_are_told_from_none(tmp_path: Path) -> None:
+    assert mounted_authorities(tmp_path) == {}
+    assert mounted_authorities(tmp_path / "tls") is None
+
+
+def test_wrong_certificates_of_argo_cd_stop_the_registry_that_needs_them() -> None:
+    with pytest.raises(Misconfigured, match="argocd-tls-certs-cm, for the host of api_url, holds no certificates"):
+        parse_registries_conf(entry(), "registries.conf", {"a.example.com": "nonsense"})
+    assert parse_registries_conf(entry(), "registries.conf", {"git.example.com": "nonsense"}).entries
 
 
 def test_certificates_of_a_file_and_of_the_entry_are_both_trusted(tmp_path: Path, certificate: str) -> None:
@@ -254,4 +286,53 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "registries.conf"
     path.write_text(ARTICLE)
-    assert load_registries(path, tmp_path) == read(ARTICLE)
+    assert load_registries(path) == read(ARTICLE)
+
+
+def test_a_client_certificate_is_checked_and_known_by_its_content(tmp_path: Path) -> None:
+    certificate, key = loopback_certificate()
+    (tmp_path / "tls.crt").write_text(certificate)
+    (tmp_path / "tls.key").write_text(key)
+    text = entry(f"  client_cert: {tmp_path}/tls.crt\n  client_key: {tmp_path}/tls.key\n")
+    first = read(text)
+    (tmp_path / "tls.crt").write_text(certificate + "\n")
+    assert first.entries[0].client_certificate is not None
+    assert read(text).entries[0] != first.entries[0]
+
+
+def test_a_key_that_is_not_the_certificates_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tls.crt").write_text(loopback_certificate().certificate)
+    (tmp_path / "tls.key").write_text("nonsense")
+    said = problem(entry(f"  client_cert: {tmp_path}/tls.crt\n  client_key: {tmp_path}/tls.key\n"))
+    assert "cannot be used" in said
+    assert "without a password" in said
+
+
+MIRRORS = """
+- {name: Hub, api_url: 'https://registry-1.docker.io', prefix: docker.io, credentials: 'env:HUB'}
+- {name: Cache, api_url: 'https://cache.example.com', prefix: cache.example.com/hub, mirror_of: index.docker.io}
+- {name: Bare, api_url: 'https://bare.example.com', mirror_of: quay.io/team}
+"""
+
+
+@pytest.mark.parametrize(
+    ("repository", "registry", "name"),
+    [
+        (Repository("docker.io", "library/nginx"), "Cache", "hub/library/nginx"),
+        (Repository("docker.io", "team/app"), "Cache", "hub/team/app"),
+        (Repository("cache.example.com", "hub/team/app"), "Cache", "hub/team/app"),
+        (Repository("quay.io", "team/app"), "Bare", "team/app"),
+        (Repository("quay.io", "teams/app"), "quay.io", "teams/app"),
+        (Repository("b.example.com", "app"), "b.example.com", "app"),
+    ],
+)
+def test_a_mirror_is_asked_for_the_originals_names(repository: Repository, registry: str, name: str) -> None:
+    settings = read(MIRRORS).serving(repository)
+    assert (settings.name, settings.api_name(repository)) == (registry, name)
+
+
+def test_credentials_for_an_original_are_kept_from_its_mirror() -> None:
+    asked = CredentialSource(SecretKind.ENVIRONMENT, "HUB")
+    repository = Repository("docker.io", "team/app")
+    assert read(MIRRORS).serving(repository).source(asked, repository) is None
+    assert Registries().serving(repository).source(asked, repository) == asked

@@ -22,6 +22,7 @@ class InMemoryRegistry:
     tags: dict[Repository, dict[str, TagRecord]] = field(default_factory=dict)
     errors: dict[Repository, UpdaterError | Exception] = field(default_factory=dict)
     looks: Counter[Repository] = field(default_factory=Counter)
+    intervals: dict[Repository, float] = field(default_factory=dict)
     _last: dict[tuple[PollKey, Wants], Snapshot] = field(default_factory=dict)
 
     def push(self, image: str, *tags: str, created: datetime | None = None, digest: str = "") -> None:
@@ -55,3 +56,6 @@ class InMemoryRegistry:
 
     def forget(self, key: PollKey) -> None:
         """Keep everything: what a test looks at afterwards is not the registry's memory."""
+
+    def interval(self, key: PollKey) -> float | None:
+        return self.intervals.get(key.repository)

@@ -42,6 +42,9 @@ class TimedRegistry:
     forgotten: list[PollKey] = field(default_factory=list)
     delay: float = 0
 
+    def interval(self, key: PollKey) -> float | None:
+        return None
+
     async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
         self.asked.append((asyncio.get_running_loop().time(), wants))
         if self.error:

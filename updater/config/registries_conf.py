@@ -3,6 +3,7 @@
 Scalars are taken by their text, as Go's YAML reads them into typed fields: `insecure: no` is false, `name: 5` is "5".
 """
 
+import hashlib
 import re
 import ssl
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ruamel.yaml import YAML, MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -19,8 +20,9 @@ from updater.config.options import nearest
 from updater.domain.durations import parse_go_duration
 from updater.domain.errors import Misconfigured
 from updater.domain.secrets import parse_credential_source
+from updater.redaction import register_secret
 from updater.settings.daemon import DEFAULT_REGISTRIES_CONF
-from updater.settings.registries import Registries, RegistrySettings
+from updater.settings.registries import DIRECT, ClientCertificate, Registries, RegistrySettings, hostname
 
 TLS_DIRECTORY = Path("/app/config/tls")
 """Argo CD's `argocd-tls-certs-cm`, where its manifests mount it: one file of certificates for each host."""
@@ -35,14 +37,32 @@ _FALSE = frozenset({"n", "no", "false", "off"})
 _SORT_MODES = ("latest-first", "latest-last", "none")
 
 
-def load_registries(path: Path | None, tls_directory: Path = TLS_DIRECTORY) -> Registries:
+_NO_AUTHORITIES: Mapping[str, str] = {}
+
+
+def mounted_authorities(directory: Path = TLS_DIRECTORY) -> Mapping[str, str] | None:
+    """Read the certificates of each host where Argo CD's ConfigMap is mounted; None when it is not."""
+    try:
+        files = [file for file in directory.iterdir() if not file.name.startswith(".") and file.is_file()]
+        return {file.name.lower(): file.read_text("utf-8", "replace") for file in files}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Misconfigured(
+            f"{error.filename or directory}: cannot be read: {error.strerror}; mend its mount"
+        ) from None
+
+
+def load_registries(path: Path | None, authorities: Mapping[str, str] = _NO_AUTHORITIES) -> Registries:
     """Read a file, or AIU's own where there is one; without any, the built-in registries serve.
+
+    `authorities` are the certificates to trust for each host, unless an entry has its own.
 
     Raises:
         Misconfigured: with each problem's place, value and remedy on a line of its own.
     """
     if path is None and not DEFAULT_REGISTRIES_CONF.is_file():
-        return Registries()
+        return Registries((), authorities)
     path = path or DEFAULT_REGISTRIES_CONF
     try:
         text = path.read_text("utf-8")
@@ -50,23 +70,23 @@ def load_registries(path: Path | None, tls_directory: Path = TLS_DIRECTORY) -> R
         raise Misconfigured(f"{path}: cannot be read: {error.strerror}; set registries.file") from None
     except UnicodeDecodeError:
         raise Misconfigured(f"{path}: is no text: write YAML in UTF-8") from None
-    return parse_registries_conf(text, str(path), tls_directory)
+    return parse_registries_conf(text, str(path), authorities)
 
 
-def parse_registries_conf(text: str, where: str, tls_directory: Path = TLS_DIRECTORY) -> Registries:
+def parse_registries_conf(text: str, where: str, authorities: Mapping[str, str] = _NO_AUTHORITIES) -> Registries:
     """Read entries, below the key `registries` or as a bare list.
 
     Raises:
         Misconfigured: with each problem's place, value and remedy on a line of its own.
     """
     problems: list[str] = []
-    entries = [_Entry(node, where, tls_directory, problems) for node in _entries(text, where)]
+    entries = [_Entry(node, where, authorities, problems) for node in _entries(text, where)]
     settings = [(entry, read) for entry in entries if (read := entry.read()) is not None]
     _check_together(settings, problems)
     if problems:
         count = f"{len(problems)} settings are wrong:\n  " if len(problems) > 1 else ""
         raise Misconfigured(count + "\n  ".join(problems))
-    return Registries(tuple(read for _, read in settings))
+    return Registries(tuple(read for _, read in settings), authorities)
 
 
 def _entries(text: str, where: str) -> list[Node]:
@@ -98,10 +118,10 @@ def _compose(text: str, where: str) -> Node | None:
 class _Entry:
     """One entry's node, read key by key; what is wrong is gathered in `problems`."""
 
-    def __init__(self, node: Node, where: str, tls_directory: Path, problems: list[str]) -> None:
+    def __init__(self, node: Node, where: str, authorities: Mapping[str, str], problems: list[str]) -> None:
         self._node = node
         self._where = where
-        self._tls_directory = tls_directory
+        self._known_authorities = authorities
         self._problems = problems
         self._lines: dict[str, int] = {}
 
@@ -120,9 +140,9 @@ class _Entry:
                 self._problems.append(f"{self.place()}: {required} is missing: {_KEYS[required].remedy}")
         if len(self._problems) > before:
             return None
-        authorities = self._authorities(values)
         fields: dict[str, Any] = {_KEYS[key].field: value for key, value in values.items() if _KEYS[key].field}
-        return RegistrySettings(**(fields | {"ca_data": authorities}))
+        fields |= {"ca_data": self._authorities(values), "client_certificate": self._client_certificate(values)}
+        return RegistrySettings(**fields) if len(self._problems) == before else None
 
     def _values(self, node: MappingNode) -> Iterator[tuple[str, object]]:
         for key_node, value_node in node.value:
@@ -147,34 +167,67 @@ class _Entry:
 
     def _authorities(self, values: Mapping[str, object]) -> str:
         """Gather the entry's certificates, or what Argo CD has for the host where the entry has none."""
-        ca_file, ca_data = Path(str(values.get("ca_file", ""))), str(values.get("ca_data", ""))
+        ca_data = str(values.get("ca_data", ""))
         if "ca_file" not in values and not ca_data:
-            ca_file = self._tls_directory / (urlsplit(str(values["api_url"])).hostname or "")
+            ca_data = self._known_authorities.get(hostname(urlsplit(str(values["api_url"])).netloc), "")
         try:
-            if "ca_file" in values or ca_file.is_file():
-                ca_data = f"{ca_data}\n{ca_file.read_text('utf-8')}"
+            if "ca_file" in values:
+                ca_data = f"{ca_data}\n{Path(str(values['ca_file'])).read_text('utf-8')}"
             if ca_data:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=ca_data)
         except OSError as error:  # which ssl.SSLError is
-            self._wrong_authorities(ca_file, str(error.strerror or error.args[0]))
+            self._wrong_authorities(values, str(error.strerror or error.args[0]))
         except ValueError:
-            self._wrong_authorities(ca_file, "no text")
+            self._wrong_authorities(values, "no text")
         return ca_data
 
-    def _wrong_authorities(self, ca_file: Path, reason: str) -> None:
-        key = "ca_data" if "ca_data" in self._lines else "ca_file"
-        shown = "" if key == "ca_data" else f" {ca_file}"
-        self._problems.append(f"{self.place(key)}: {key}{shown} holds no certificates ({reason}): {_KEYS[key].remedy}")
+    def _wrong_authorities(self, values: Mapping[str, object], reason: str) -> None:
+        if "ca_data" in self._lines:
+            key = shown = "ca_data"
+        elif "ca_file" in self._lines:
+            key, shown = "ca_file", f"ca_file {values['ca_file']}"
+        else:
+            key, shown = "ca_file", "argocd-tls-certs-cm, for the host of api_url,"
+        self._problems.append(f"{self.place(key)}: {shown} holds no certificates ({reason}): {_KEYS[key].remedy}")
+
+    def _client_certificate(self, values: Mapping[str, object]) -> ClientCertificate | None:
+        """Check that certificate and key are there and belong together; the key may be in the certificate's file."""
+        if "client_cert" not in values and "client_key" not in values:
+            return None
+        if "client_cert" not in values:
+            self._problems.append(f"{self.place('client_key')}: client_cert is missing: {_KEYS['client_cert'].remedy}")
+            return None
+        certificate = Path(str(values["client_cert"]))
+        key = Path(str(values.get("client_key", certificate)))
+        try:
+            content = certificate.read_bytes() + b"\0" + key.read_bytes()
+            # A password is asked for on the terminal unless one is given.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or (error.args[0] if error.args else type(error).__name__)
+            self._problems.append(
+                f"{self.place('client_cert')}: client_cert {certificate} with client_key {key} cannot be used "
+                f"({reason}): name a readable PEM certificate and its key without a password"
+            )
+            return None
+        return ClientCertificate(certificate, key, hashlib.sha256(content).hexdigest())
 
 
 def _check_together(entries: list[tuple[_Entry, RegistrySettings]], problems: list[str]) -> None:
     """Check what no single entry can tell."""
-    prefixes = Counter(settings.canonical_prefix for _, settings in entries)
+    prefixes = Counter(
+        settings.canonical_prefix for _, settings in entries if settings.prefix or not settings.mirror_of
+    )
+    mirrored = Counter(settings.canonical_mirror_of for _, settings in entries)
     defaults = sum(settings.default for _, settings in entries)
     for entry, settings in entries:
         if prefixes[settings.canonical_prefix] > 1:
             shown = f"prefix {settings.prefix!r} is there twice" if settings.prefix else "two entries have no prefix"
             problems.append(f"{entry.place('prefix')}: {shown}: give each entry its own")
+        if settings.mirror_of and mirrored[settings.canonical_mirror_of] > 1:
+            problems.append(
+                f"{entry.place('mirror_of')}: mirror_of {settings.mirror_of!r} is there twice: keep one of them"
+            )
         if settings.default and defaults > 1:
             problems.append(f"{entry.place('default')}: default is true for two entries: keep one of them")
 
@@ -200,6 +253,10 @@ def _prefix(text: str) -> str:
     if text and not (_HOST.fullmatch(host) and all(map(_PATH_COMPONENT.fullmatch, path))):
         raise ValueError
     return "/".join([host.lower(), *path])
+
+
+def _original(text: str) -> str:
+    return _prefix(_text(text))
 
 
 def _namespace(text: str) -> str:
@@ -249,6 +306,19 @@ def _some_seconds(text: str) -> float:
     return seconds
 
 
+def _proxy(text: str) -> str:
+    if text.lower() == DIRECT:
+        return DIRECT
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/") or url.query or url.fragment:
+        raise ValueError
+    _ = url.port  # raises for one that is no port
+    if url.password:
+        register_secret(unquote(url.password))
+        register_secret(url.password)
+    return text.rstrip("/")
+
+
 def _credentials(text: str) -> object:
     try:
         return parse_credential_source(text)
@@ -296,4 +366,13 @@ _KEYS: Mapping[str, _Key] = {
     "default": _Key("default", _flag, _FLAG),
     "ping": _Key("", _flag, _FLAG),
     "timeout": _Key("timeout", _some_seconds, f"{_DURATION}, above zero"),
+    "interval": _Key("interval", _some_seconds, f"{_DURATION}, above zero"),
+    "proxy": _Key(
+        "proxy", _proxy, f"write http://<host>:<port>, or {DIRECT} for a direct connection", may_be_shown=False
+    ),
+    "client_cert": _Key("", _text, "name a readable file with a PEM certificate"),
+    "client_key": _Key("", _text, "name a readable file with the PEM key of client_cert"),
+    "mirror_of": _Key(
+        "mirror_of", _original, "write how the names begin that it is asked for, such as docker.io or quay.io/team"
+    ),
 }

@@ -1,10 +1,25 @@
 """Registries: how to reach each, and which one serves a repository."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from updater.domain.docker_hub import DOCKER_HUB, DOCKER_HUB_NAMESPACE, canonical_host
 from updater.domain.image import Repository
 from updater.domain.secrets import CredentialSource
+
+DIRECT = "none"
+"""In place of a proxy's address: none, whatever the environment says."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """Says to a registry who we are, in TLS."""
+
+    certificate: Path
+    key: Path
+    version: str = ""
+    """Differs when the files hold something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +52,43 @@ class RegistrySettings:
     """Serves images that name no registry."""
     timeout: float = 30
     """Seconds for one request, from connecting to the last byte."""
+    interval: float | None = None
+    """Seconds between two looks at one of its repositories; None: the daemon's own interval."""
+    proxy: str = ""
+    """Address of the proxy to reach the registry through; `none`: no proxy; empty: what the environment says."""
+    client_certificate: ClientCertificate | None = None
+    mirror_of: str = ""
+    """What image names begin with that another registry owns and this one is asked for in its place."""
 
     @property
     def canonical_prefix(self) -> str:
         """The prefix with Docker Hub's host in its one spelling."""
-        host, slash, rest = self.prefix.partition("/")
-        return canonical_host(host) + slash + rest
+        return _canonical(self.prefix)
+
+    @property
+    def canonical_mirror_of(self) -> str:
+        return _canonical(self.mirror_of)
+
+    def mirrors(self, repository: Repository) -> bool:
+        """Say whether this registry is asked in place of the one that the repository names."""
+        return bool(self.mirror_of) and _covers(self.canonical_mirror_of, str(repository))
+
+    def own_name(self, repository: Repository) -> Repository:
+        """Return what the repository is called here: a mirror's prefix stands for that of the original."""
+        if not self.prefix or not self.mirrors(repository):
+            return repository
+        rest = str(repository).removeprefix(self.canonical_mirror_of)
+        host, _, name = f"{self.canonical_prefix}{rest}".partition("/")
+        return Repository(host, name) if name else repository
+
+    def source(self, asked: CredentialSource | None, repository: Repository) -> CredentialSource | None:
+        """Choose between an image's credentials and the registry's; those for an original are kept from its mirror."""
+        return self.credentials if self.mirrors(repository) else asked or self.credentials
 
     def api_name(self, repository: Repository) -> str:
         """Return the name by which this registry knows the repository."""
+        if self.mirrors(repository):
+            return self.own_name(repository).name
         name = repository.name
         namespace = self.default_namespace
         if repository.host == DOCKER_HUB:
@@ -60,20 +103,26 @@ class Registries:
     """All configured registries."""
 
     entries: tuple[RegistrySettings, ...] = ()
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    """PEM certificates that Argo CD trusts beside the system's, by host without port; entries hold theirs already."""
 
     def serving(self, repository: Repository) -> RegistrySettings:
         """Return the entry with the longest prefix that covers the repository on component borders.
 
+        `mirror_of` is a prefix like any other, and comes before an equal one of the original registry.
         Docker Hub's images that no prefix covers go to the entry marked `default`, else to Docker Hub itself; all
         others to the entry without a prefix, else to `https://<host>` without credentials.
         """
-        named = [entry for entry in self.entries if entry.prefix and _covers(entry.canonical_prefix, str(repository))]
-        if named:
-            return max(named, key=lambda entry: len(entry.canonical_prefix))
+        served = [entry for entry in self.entries if _reach(entry, repository)]
+        if served:
+            return max(served, key=lambda entry: _reach(entry, repository) or (0, False))
         if repository.host == DOCKER_HUB:
             return next((entry for entry in self.entries if entry.default), _DOCKER_HUB_BUILT_IN)
-        inferred = RegistrySettings(repository.host, f"https://{repository.host}", prefix=repository.host)
-        return next((entry for entry in self.entries if not entry.prefix), inferred)
+        unnamed = (entry for entry in self.entries if not entry.prefix and not entry.mirror_of)
+        return next(unnamed, self._inferred(repository.host))
+
+    def _inferred(self, host: str) -> RegistrySettings:
+        return RegistrySettings(host, f"https://{host}", prefix=host, ca_data=self.authorities.get(hostname(host), ""))
 
 
 _DOCKER_HUB_BUILT_IN = RegistrySettings(
@@ -84,6 +133,28 @@ _DOCKER_HUB_BUILT_IN = RegistrySettings(
     default_namespace=DOCKER_HUB_NAMESPACE,
     default=True,
 )
+
+
+def hostname(host: str) -> str:
+    """Return a host without its port, and an IPv6 address without brackets."""
+    name, _, port = host.rpartition(":")
+    return (name if name and port.isdecimal() else host).strip("[]").lower()
+
+
+def _reach(entry: RegistrySettings, repository: Repository) -> tuple[int, bool] | None:
+    """Say how much of the repository's name an entry names: the longest serves, a mirror before its original."""
+    name = str(repository)
+    reaches = [
+        (len(prefix), mirrored)
+        for prefix, mirrored in ((entry.canonical_prefix, False), (entry.canonical_mirror_of, True))
+        if prefix and _covers(prefix, name)
+    ]
+    return max(reaches, default=None)
+
+
+def _canonical(prefix: str) -> str:
+    host, slash, rest = prefix.partition("/")
+    return canonical_host(host) + slash + rest
 
 
 def _covers(prefix: str, repository: str) -> bool:

@@ -49,7 +49,7 @@ class RegistryClient:
             Misconfigured: credentials or configuration have to be mended by somebody.
         """
         settings = self._registries.serving(key.repository)
-        source = key.credentials or settings.credentials
+        source = settings.source(key.credentials, key.repository)
         access = Access(key.repository, settings.api_name(key.repository), source)
         remote = RemoteRepository(self._endpoint(settings), access)
         try:
@@ -63,6 +63,9 @@ class RegistryClient:
 
     def forget(self, key: PollKey) -> None:
         self._observers.pop(key, None)
+
+    def interval(self, key: PollKey) -> float | None:
+        return self._registries.serving(key.repository).interval
 
     async def close(self) -> None:
         for endpoint in self._endpoints.values():

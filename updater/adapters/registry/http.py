@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from urllib.request import getproxies, proxy_bypass
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from updater import __version__
+from updater.adapters.proxies import environment_proxy
 from updater.adapters.registry.breaker import NoAnswer
-from updater.domain.errors import RegistryError
-from updater.settings.registries import RegistrySettings
+from updater.domain.errors import Misconfigured, RegistryError
+from updater.settings.registries import DIRECT, ClientCertificate, RegistrySettings
 
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -40,12 +40,17 @@ class Transport:
     """Sends requests to one registry, and to where it redirects."""
 
     def __init__(self, settings: RegistrySettings) -> None:
+        """Prepare it.
+
+        Raises:
+            Misconfigured: its certificates cannot be used.
+        """
         self._settings = settings
         self._plain = settings.insecure or settings.api_url.startswith("http:")
         self._session = ClientSession(
             connector=TCPConnector(
                 limit=0,  # the endpoint counts what is under way
-                ssl=_tls(settings.ca_data) if not settings.insecure else False,
+                ssl=_tls(settings.ca_data, settings.client_certificate, insecure=settings.insecure),
                 keepalive_timeout=_IDLE_SECONDS,
             ),
             timeout=ClientTimeout(total=settings.timeout, connect=min(_CONNECT_SECONDS, settings.timeout)),
@@ -95,7 +100,7 @@ class Transport:
     @asynccontextmanager
     async def _response(self, method: str, url: URL, headers: Mapping[str, str]) -> AsyncIterator[ClientResponse]:
         """Open one response; what goes wrong until it is closed is translated here."""
-        request = self._session.request(method, url, headers=headers, allow_redirects=False, proxy=_proxy(url))
+        request = self._session.request(method, url, headers=headers, allow_redirects=False, proxy=self._proxy(url))
         try:
             async with request as response:
                 yield response
@@ -103,6 +108,11 @@ class Transport:
             raise NoAnswer(f"did not answer within {self._settings.timeout:g} s") from None
         except (ClientError, OSError, asyncio.IncompleteReadError) as error:
             raise NoAnswer(f"did not answer: {_reason(error)}") from error
+
+    def _proxy(self, url: URL) -> str | None:
+        if self._settings.proxy:
+            return None if self._settings.proxy == DIRECT else self._settings.proxy
+        return environment_proxy(url)
 
     def _redirected(self, url: URL, location: str) -> URL:
         try:
@@ -131,17 +141,18 @@ def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__).partition("\n")[0][:200]
 
 
-def _proxy(url: URL) -> str | None:
-    """Find the proxy that the environment names for an address."""
-    if proxy_bypass(url.host or ""):
-        return None
-    return getproxies().get(url.scheme)
-
-
 @cache
-def _tls(ca_data: str) -> ssl.SSLContext:
+def _tls(ca_data: str, client: ClientCertificate | None, *, insecure: bool) -> ssl.SSLContext:
     """Trust the system's authorities and these; loading them takes long enough to do it once."""
     context = ssl.create_default_context()
-    if ca_data:
-        context.load_verify_locations(cadata=ca_data)
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    try:
+        if ca_data:
+            context.load_verify_locations(cadata=ca_data)
+        if client is not None:
+            context.load_cert_chain(client.certificate, client.key, password="")
+    except (OSError, ValueError) as error:  # which ssl.SSLError is
+        raise Misconfigured(f"has certificates that cannot be used: {_reason(error)}; mend its files") from None
     return context
