@@ -283,7 +283,8 @@ class GitBranch(Protocol):
     async def read(self, head: str, paths: Sequence[str]) -> Mapping[str, bytes | None]:
         """Return the content of files at `head`; None for one that does not exist.
 
-        A path ending in `/` asks for a directory: its value is the newline-joined names of what is in it.
+        A path ending in `/` asks for a directory (`/` alone for the root): its value is the newline-joined names of its
+        files and, with a `/` behind, of its directories.
 
         Raises:
             EditError: a path leads through a symlink or submodule, or a file is larger than allowed.

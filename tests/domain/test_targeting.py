@@ -294,3 +294,24 @@ def test_lending_source_takes_no_parameters() -> None:
 def test_lending_source_may_be_chosen_for_its_file() -> None:
     found = git({"write-back-target": "helmvalues:/env/prod.yaml"}, CHART, VALUES, selector="values")
     assert (found.branch, found.path) == (VALUES_BRANCH, "env/prod.yaml")
+
+
+@pytest.mark.parametrize(
+    ("target", "glob"),
+    [
+        ("manifests", "apps/[[]web]/*"),
+        ("manifests:deployment.yaml", "apps/[[]web]/deployment.yaml"),
+        ("manifests:**/*.yaml", "apps/[[]web]/**/*.yaml"),
+        ("manifests:/jobs/*.yaml", "jobs/*.yaml"),
+    ],
+)
+def test_plain_manifests_are_a_glob_below_the_source(target: str, glob: str) -> None:
+    source = Source(URL, "apps/[web]", "main", kind="Directory")
+    found = git({"write-back-target": target}, source)
+    assert (found.path, found.kind) == (glob.replace("[[]", "\\["), FileKind.MANIFESTS)
+
+
+@pytest.mark.parametrize("target", ["manifests:[", "manifests:../../x/*.yaml", "manifests:.git/*"])
+def test_glob_that_cannot_be_followed_is_refused(target: str) -> None:
+    with pytest.raises(Misconfigured):
+        git({"write-back-target": target}, Source(URL, "apps", "main", kind="Directory"))

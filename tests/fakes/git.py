@@ -88,7 +88,7 @@ class FakeBranch:
         if broken:
             raise EditError(f"{broken.pop()} is a symlink")
         files = self._at(head).files
-        return {path: files.get(path) for path in paths}
+        return {path: _listing(path, files) if path.endswith("/") else files.get(path) for path in paths}
 
     async def tip(self, name: str) -> Tip | None:
         commits = self.server.branches.get((self.key[0], name))
@@ -127,6 +127,12 @@ class FakeBranch:
 
     def _at(self, head: str) -> FakeCommit:
         return next(commit for commit in self.server.branches[self.key] if commit.hash == head)
+
+
+def _listing(directory: str, files: Mapping[str, bytes]) -> bytes | None:
+    inside = [path.removeprefix(directory.lstrip("/")) for path in files if path.startswith(directory.lstrip("/"))]
+    names = {f"{name}{slash}" for path in inside for name, slash, _ in [path.partition("/")]}
+    return "\n".join(sorted(names)).encode() if names else None
 
 
 def _commit(parent: str, files: Mapping[str, bytes], message: str, committer: str = "") -> FakeCommit:

@@ -7,5 +7,13 @@ from updater.domain.target import ImageKeys
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
-def edit(image: str, *, name: str = "", tag: str = "", spec: str = "", kustomize_name: str = "") -> Edit:
-    return Edit(parse_reference(image), ImageKeys(name, tag, spec, kustomize_name))
+def edit(
+    image: str,
+    *,
+    name: str = "",
+    tag: str = "",
+    spec: str = "",
+    kustomize_name: str = "",
+    alias: str = "",
+) -> Edit:
+    return Edit(parse_reference(image), ImageKeys(name, tag, spec, kustomize_name), alias)

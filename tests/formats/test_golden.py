@@ -28,12 +28,13 @@ class EditFile(msgspec.Struct, forbid_unknown_fields=True):
     source: int | None = None
 
     def all(self) -> list[Edit]:
-        return [Edit(parse_reference(item.image), ImageKeys(**item.keys)) for item in self.edits]
+        return [Edit(parse_reference(item.image), ImageKeys(**item.keys), item.alias) for item in self.edits]
 
 
 class EditItem(msgspec.Struct, forbid_unknown_fields=True):
     image: str
-    keys: dict[str, str]
+    keys: dict[str, str] = {}
+    alias: str = ""
 
 
 def read(path: Path) -> str | None:

@@ -15,6 +15,8 @@ class Edit:
     image: ImageReference
     """Name as the user wrote it, with the version to write."""
     keys: ImageKeys
+    alias: str = ""
+    """Its name within its application, which marked lines of manifests bear."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class FileKind(StrEnum):
     HELM_VALUES = "helmvalues"
     KUSTOMIZATION = "kustomization"
     MANIFESTS = "manifests"
+    """Plain manifests: the images of containers, and marked lines, in several files together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class GitTarget:
 
     branch: Branch
     path: str
-    """Inside the repository, cleaned, without a leading slash. For kustomizations: the directory."""
+    """Inside the repository, cleaned, no slash in front: the directory of a kustomization, the glob of manifests."""
     kind: FileKind
     base_path: str = ""
     """The source's directory, for override files: what it holds is what the override file overrides."""

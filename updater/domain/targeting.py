@@ -7,6 +7,7 @@ from updater.domain.application import Application, Source
 from updater.domain.branches import base_branch, split_branch
 from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageReference
+from updater.domain.path_globs import PathGlob, quoted
 from updater.domain.sources import choose_source, lender_of, lends_only, only_lent_file
 from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target, repository_key
 
@@ -77,7 +78,7 @@ class _WriteBackTarget:
 def _write_back_target(application: Application) -> _WriteBackTarget:
     text = application.annotations.get("write-back-target", "").strip()
     kind, _, argument = text.partition(":")
-    if kind in ("helmvalues", "kustomization"):
+    if kind in ("helmvalues", "kustomization", "manifests"):
         return _WriteBackTarget(kind, argument)
     if text and not posixpath.basename(text).startswith(".argocd-source-"):
         return _WriteBackTarget("helmvalues", f"/{text.lstrip('/')}", text)
@@ -86,6 +87,8 @@ def _write_back_target(application: Application) -> _WriteBackTarget:
 
 def _wanted_type(target: _WriteBackTarget, keys: ImageKeys) -> str:
     """Tell which type of source the annotations speak of; empty when they leave it open."""
+    if target.kind == "manifests":
+        return "Directory"
     if keys.kustomize_name or target.kind == "kustomization":
         return "Kustomize"
     return "Helm" if target.kind == "helmvalues" or keys.name or keys.tag or keys.spec else ""
@@ -154,6 +157,9 @@ def _file(
 ) -> _File:
     if target.kind == "kustomization":
         return _File(source, _inside(source.path, target.argument, "write-back-target"), FileKind.KUSTOMIZATION)
+    if target.kind == "manifests":
+        glob = _inside(quoted(source.path), target.argument or "*", "write-back-target")
+        return _File(source, PathGlob.of(glob).text, FileKind.MANIFESTS)
     elsewhere = bool(application.annotations.get("git-repository", "").strip())
     lent = source.chart and not elsewhere
     if target.kind == "helmvalues" or (lent and not target.path):

@@ -3,7 +3,8 @@
 Text goes in and text comes out; what is not part of an edit keeps every byte, and edits made twice change nothing more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import assert_never
 
 from updater.domain.change import Edit
@@ -12,6 +13,7 @@ from updater.domain.image import ImageVersion
 from updater.domain.target import FileKind
 from updater.formats.helm_values import edit_values, read_values
 from updater.formats.kustomize import put_images, put_override_images, read_images, read_override_images
+from updater.formats.manifests import edit_manifests, nowhere, read_manifests
 from updater.formats.overrides import FORCE_STRING_IN_FILE, ParameterList, put_parameters, read_parameters
 from updater.formats.yaml_layout import Content
 from updater.formats.yaml_lookup import only_root_of, put_in, root_of
@@ -24,14 +26,65 @@ _IMAGES = ("kustomize", "images")
 _KUSTOMIZATION_IMAGES = ("images",)
 
 
+Texts = Mapping[str, str | None]
+"""Files by their paths; None for one that is not there."""
+
+
+def read_versions(kind: FileKind, texts: Texts, edit: Edit) -> tuple[ImageVersion, ...]:
+    """Tell which versions the files of a target give an edit's image, each once; only manifests can have several.
+
+    Raises:
+        EditError: a file cannot be understood; the text names it.
+    """
+    found: dict[ImageVersion, None] = {}
+    for path, text in texts.items():
+        with _naming(path):
+            if kind is FileKind.MANIFESTS:
+                found |= dict.fromkeys(read_manifests(text or "", edit))
+            elif version := read_version(kind, text, edit):
+                found[version] = None
+    return tuple(found)
+
+
+def apply_to_all(kind: FileKind, texts: Texts, edits: Sequence[Edit]) -> dict[str, str]:
+    """Make all edits in the files of a target; return those that changed.
+
+    Raises:
+        EditError: that cannot be done without touching other values, or nowhere at all; the text names the file.
+    """
+    changed: dict[str, str] = {}
+    for path, text in texts.items():
+        with _naming(path):
+            after = apply_edits(kind, text, edits)
+        if after != text:
+            changed[path] = after
+    for edit in edits if kind is FileKind.MANIFESTS else ():
+        if not read_versions(kind, texts, edit):
+            raise nowhere(edit)
+    return changed
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    try:
+        yield
+    except EditError as error:
+        raise EditError(f"{path}: {error}") from None
+
+
 def read_version(kind: FileKind, text: str | None, edit: Edit) -> ImageVersion | None:
     """Tell which version a file gives an edit's image; None when it says nothing of it, or is not there.
 
     Raises:
-        EditError: the file cannot be understood.
+        EditError: the file cannot be understood, or is a manifest with several versions.
     """
     if text is None:
         return None
+    if kind is FileKind.MANIFESTS:
+        versions = read_manifests(text, edit)
+        if len(versions) > 1:
+            raise EditError(f"{edit.image.written} is there at {' and '.join(map(str, versions))}: make them equal")
+        return versions[0] if versions else None
     stream = parse(text)
     root = root_of(stream) if kind is FileKind.HELM_VALUES else only_root_of(stream)
     return None if root is None else _read(kind, root, edit)
@@ -63,6 +116,8 @@ def apply_edits(kind: FileKind, text: str | None, edits: Sequence[Edit]) -> str:
     """
     if kind is FileKind.HELM_VALUES:
         return edit_values(text or "", edits)
+    if kind is FileKind.MANIFESTS:
+        return edit_manifests(text or "", edits)
     if kind is FileKind.KUSTOMIZATION and text is None:
         raise EditError("there is no kustomization: correct the annotation write-back-target")
     stream = parse(text or "")

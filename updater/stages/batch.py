@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 from updater.domain.application import ApplicationName
 from updater.domain.change import Change
-from updater.domain.decision import Current, Decision, Invalid, Memory, Reason, Update
+from updater.domain.decision import Current, Decision, Hold, Invalid, Memory, Reason, Update
 from updater.domain.election import judge
 from updater.domain.errors import EditError
 from updater.domain.group import Ballot, held_apart
 from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, UpdateDecided
+from updater.domain.path_globs import PathGlob
 from updater.domain.target import Branch, BranchKey, FileKind, GitTarget
-from updater.formats.targets import apply_edits, read_version
+from updater.formats.targets import Texts, apply_to_all, read_version, read_versions
 from updater.stages.present import edit_for, unmanaged, witnessed
 
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -69,8 +70,13 @@ def by_branch(
 
 
 def paths_to_read(decided: UpdateDecided) -> list[str]:
-    """Name the files that say where an update stands: the target, and what it overrides where that may matter."""
+    """Name the files that say where an update stands: the target, and what it overrides where that may matter.
+
+    Plain manifests have to be looked for first: `manifests_to_find` gives their glob.
+    """
     target = _git_target(decided)
+    if target.kind is FileKind.MANIFESTS:
+        return []
     if target.kind is FileKind.KUSTOMIZATION:
         return [_join(target.path, name) for name in KUSTOMIZATION_NAMES]
     live_unknown = not decided.tracked.application.live_images
@@ -78,6 +84,11 @@ def paths_to_read(decided: UpdateDecided) -> list[str]:
         names = [_CHART, _VALUES, *KUSTOMIZATION_NAMES]
         return [target.path, *(_join(target.base_path, name) for name in names)]
     return [target.path]
+
+
+def manifests_to_find(decided: UpdateDecided) -> PathGlob | None:
+    target = _git_target(decided)
+    return PathGlob.of(target.path) if target.kind is FileKind.MANIFESTS else None
 
 
 def plan(
@@ -88,23 +99,23 @@ def plan(
 ) -> Plan:
     """Decide each update again on what the files hold, and edit those that need it, each file once."""
     result = Plan()
-    wanted: dict[tuple[str, FileKind], list[Planned]] = {}
+    wanted: dict[tuple[tuple[str, ...], FileKind], list[Planned]] = {}
     settled: list[_Settled] = []
     for decided in batch:
         try:
-            path, kind = _locate(decided, files)
-            current, decision = _settle(decided, path, kind, files, memories[decided.identity], now)
+            paths, kind = _locate(decided, files)
+            current, decision = _settle(decided, paths, kind, files, memories[decided.identity], now)
         except EditError as error:
             result.failed.append((decided, str(error)))
         else:
-            settled.append(_Settled(decided, (path, kind), current, decision))
+            settled.append(_Settled(decided, (paths, kind), current, decision))
     for each in _kept_together(settled, [decided for decided, _ in result.failed]):
         if isinstance(each.decision, Update):
-            wanted.setdefault(each.file, []).append(Planned(each.decided, each.decision, each.current))
+            wanted.setdefault(each.files, []).append(Planned(each.decided, each.decision, each.current))
         else:
             result.settled.append((each.decided, each.decision))
-    for (path, kind), planned in wanted.items():
-        _edit(path, kind, planned, files, result)
+    for (paths, kind), planned in wanted.items():
+        _edit(paths, kind, planned, files, result)
     return result
 
 
@@ -112,7 +123,7 @@ class _Settled(NamedTuple):
     """What the files mean for one update."""
 
     decided: UpdateDecided
-    file: tuple[str, FileKind]
+    files: tuple[tuple[str, ...], FileKind]
     current: Current
     decision: Decision
 
@@ -141,59 +152,95 @@ _OVERRIDES = (FileKind.OVERRIDE_HELM, FileKind.OVERRIDE_KUSTOMIZE, FileKind.OVER
 
 def _settle(
     decided: UpdateDecided,
-    path: str,
+    paths: Sequence[str],
+    kind: FileKind,
+    files: Files,
+    memory: Memory,
+    now: datetime,
+) -> tuple[Current, Decision]:
+    """Judge what the files hold; where they hold several versions, each has to lead to the same one."""
+    versions = read_versions(kind, _texts(paths, files), edit_for(decided.image, ImageVersion()))
+    settled = [_judge(decided, version or None, kind, files, memory, now) for version in versions or (None,)]
+    updates = [(current, decision) for current, decision in settled if isinstance(decision, Update)]
+    if not updates:
+        return next((each for each in settled if isinstance(each[1], Hold)), settled[0])
+    current, update = updates[0]
+    others = [each.version for each, decision in settled if not isinstance(decision, Update)]
+    if any(version != update.version for version in others):
+        there = ", ".join(str(each.version) for each, _ in settled)
+        raise EditError(
+            f"{_git_target(decided).path} has {decided.image.image.written} at {there}, not all of which become "
+            f"{update.version}: make them equal, or give each its own alias with the comment `# updater: <alias>`",
+        )
+    return current, update
+
+
+def _judge(
+    decided: UpdateDecided,
+    in_target: ImageVersion | None,
     kind: FileKind,
     files: Files,
     memory: Memory,
     now: datetime,
 ) -> tuple[Current, Decision]:
     application, image = decided.tracked.application, decided.image
-    try:
-        in_target = read_version(kind, _text(path, files), edit_for(image, ImageVersion()))
-    except EditError as error:
-        raise EditError(f"{path}: {error}") from None
     current = witnessed(application, image, in_target, _version_in_base(decided, kind, files))
     return current, unmanaged(application, image, current) or judge(decided.election, current, memory, now)
 
 
-def _edit(path: str, kind: FileKind, planned: Sequence[Planned], files: Files, result: Plan) -> None:
-    """Edit one file for all its images at once; if that fails, for each alone, so that one cannot stop the others."""
-    before = _text(path, files)
+def _edit(
+    paths: Sequence[str],
+    kind: FileKind,
+    planned: Sequence[Planned],
+    files: Files,
+    result: Plan,
+) -> None:
+    """Edit the files for all their images at once; if that fails, for each alone, so that none can stop the others."""
     edits = [edit_for(each.decided.image, each.update.version) for each in planned]
-    after = before
+    before = _texts(paths, {**files, **result.files})
+    after: dict[str, str] = {}
     done: list[Planned] = []
     try:
-        after = apply_edits(kind, before, edits)
+        after = apply_to_all(kind, before, edits)
         done = list(planned)
     except EditError:
         for each, edit in zip(planned, edits, strict=True):
             try:
-                after = apply_edits(kind, after, [edit])
+                after |= apply_to_all(kind, {**before, **after}, [edit])
                 done.append(each)
             except EditError as error:
-                result.failed.append((each.decided, f"{path}: {error}"))
-    if after is not None and after != before:
-        result.files[path] = after.encode()
+                result.failed.append((each.decided, str(error)))
+    if after:
+        result.files |= {path: text.encode() for path, text in after.items()}
         result.planned += done
     else:
-        result.failed += [(each.decided, f"{path}: the edit to {each.update.version} changes nothing") for each in done]
+        place = ", ".join(paths)
+        result.failed += [
+            (each.decided, f"{place}: the edit to {each.update.version} changes nothing") for each in done
+        ]
 
 
-def _locate(decided: UpdateDecided, files: Files) -> tuple[str, FileKind]:
-    """Find the file itself: a kustomization under one of its names, an override by the type of its source."""
+def _locate(decided: UpdateDecided, files: Files) -> tuple[tuple[str, ...], FileKind]:
+    """Find the files: a kustomization under one of its names, manifests by glob, an override by its source's type."""
     target = _git_target(decided)
+    if target.kind is FileKind.MANIFESTS:
+        glob = PathGlob.of(target.path)
+        found = tuple(path for path, content in files.items() if content is not None and glob.matches(path))
+        if not found:
+            raise EditError(f"{target.path} matches no file of the branch: correct the annotation write-back-target")
+        return found, target.kind
     if target.kind is FileKind.KUSTOMIZATION:
         paths = [_join(target.path, name) for name in KUSTOMIZATION_NAMES]
         path = next((path for path in paths if files.get(path) is not None), None)
         if path is None:
             raise EditError(f"{target.path}: there is no kustomization: correct the annotation write-back-target")
-        return path, target.kind
+        return (path,), target.kind
     if target.kind is not FileKind.OVERRIDE:
-        return target.path, target.kind
+        return (target.path,), target.kind
     if any(files.get(_join(target.base_path, name)) is not None for name in KUSTOMIZATION_NAMES):
-        return target.path, FileKind.OVERRIDE_KUSTOMIZE
+        return (target.path,), FileKind.OVERRIDE_KUSTOMIZE
     if files.get(_join(target.base_path, _CHART)) is not None:
-        return target.path, FileKind.OVERRIDE_HELM
+        return (target.path,), FileKind.OVERRIDE_HELM
     raise EditError(
         f"{target.base_path}: neither a chart nor a kustomization is there, so an override file has no effect: "
         "correct the source's path, or name the file to change in the annotation write-back-target",
@@ -214,6 +261,10 @@ def _version_in_base(decided: UpdateDecided, kind: FileKind, files: Files) -> Im
     return None
 
 
+def _texts(paths: Sequence[str], files: Files) -> Texts:
+    return {path: _text(path, files) for path in paths}
+
+
 def _text(path: str, files: Files) -> str | None:
     content = files.get(path)
     if content is None:
@@ -221,7 +272,7 @@ def _text(path: str, files: Files) -> str | None:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise EditError("no UTF-8 text: correct the file, or name another write-back-target") from None
+        raise EditError(f"{path}: no UTF-8 text: correct the file, or name another write-back-target") from None
 
 
 def _git_target(decided: UpdateDecided) -> GitTarget:

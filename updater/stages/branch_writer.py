@@ -16,8 +16,9 @@ from updater.domain.messages import UpdateDecided
 from updater.domain.target import Branch, BranchKey, repository_key
 from updater.formats.commit import commit_message
 from updater.ports import ApplicationWriter, Author, GitBranch, GitServer, PendingWrite, WriteMemory
-from updater.stages.batch import Files, Plan, Planned, by_branch, paths_to_read, plan
+from updater.stages.batch import Files, Plan, Planned, by_branch, manifests_to_find, paths_to_read, plan
 from updater.stages.board import Board
+from updater.stages.manifest_files import find_manifests
 
 log = structlog.get_logger()
 
@@ -181,16 +182,22 @@ async def _read(
     batch: Sequence[UpdateDecided],
 ) -> tuple[Files, dict[Hashable, tuple[UpdateDecided, str]]]:
     """Read what the batch needs; what cannot be read for one update alone keeps none of the others waiting."""
-    paths = {decided.identity: paths_to_read(decided) for decided in batch}
     try:
-        return await remote.read(head, list(dict.fromkeys(chain.from_iterable(paths.values())))), {}
+        return await _read_together(remote, head, batch), {}
     except EditError:
         pass
     files: dict[str, bytes | None] = {}
     unreadable: dict[Hashable, tuple[UpdateDecided, str]] = {}
     for decided in batch:
         try:
-            files.update(await remote.read(head, paths[decided.identity]))
+            files.update(await _read_together(remote, head, [decided]))
         except EditError as error:
             unreadable[decided.identity] = (decided, str(error))
     return files, unreadable
+
+
+async def _read_together(remote: GitBranch, head: str, batch: Sequence[UpdateDecided]) -> Files:
+    paths = dict.fromkeys(chain.from_iterable(map(paths_to_read, batch)))
+    globs = {glob for decided in batch if (glob := manifests_to_find(decided))}
+    paths |= dict.fromkeys(await find_manifests(remote, head, globs))
+    return await remote.read(head, list(paths))

@@ -18,7 +18,7 @@ from updater.formats.kustomize import read_overrides
 
 def edit_for(image: TrackedImage, version: ImageVersion) -> Edit:
     """Say what an image's target has to hold to have a version."""
-    return Edit(image.image.at(version), image.keys)
+    return Edit(image.image.at(version), image.keys, image.alias)
 
 
 def assumed(application: Application, image: TrackedImage, memory: Memory) -> Current:

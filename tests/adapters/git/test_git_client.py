@@ -112,7 +112,8 @@ async def test_files_are_read_and_missing_ones_are_none(place: Place) -> None:
 
 async def test_directory_is_listed(place: Place) -> None:
     remote = place.branch()
-    assert await remote.read(await remote.head(), ["apps/"]) == {"apps/": b"one\ntwo"}
+    found = await remote.read(await remote.head(), ["/", "apps/", "apps/one/", "missing/"])
+    assert found == {"/": b"README.md\napps/", "apps/": b"one/\ntwo/", "apps/one/": b"values.yaml", "missing/": None}
 
 
 async def test_pushed_commit_is_sound_and_changes_nothing_else(place: Place) -> None:

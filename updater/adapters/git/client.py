@@ -25,6 +25,7 @@ from updater.adapters.git.objects import (
     commit_object,
     components,
     entries_of,
+    listing_of,
     tip_of,
     tree_of,
     with_files,
@@ -194,8 +195,8 @@ class HttpBranch:
         """Walk to all paths together, one fetch for each level; give what was found: its hash, and whether a file."""
         await self._fetch([head], "tree:0", deepen=True)
         root = tree_of(self.client.objects[head])
-        walks = [_Walk(path, components(path), root) for path in paths]
-        found: dict[str, tuple[str, bool]] = {}
+        walks = [_Walk(path, components(path), root) for path in paths if path != "/"]
+        found: dict[str, tuple[str, bool]] = {"/": (root, False)} if "/" in paths else {}
         while walks:
             await self._fetch([walk.tree for walk in walks], "tree:0")
             trees = {walk.tree: entries_of(self.client.objects[walk.tree]) for walk in walks}
@@ -225,7 +226,7 @@ class HttpBranch:
     def _content(self, path: str, key: str, is_file: bool) -> bytes:  # noqa: FBT001 - goes with the hash
         found = self.client.objects[key]
         if not is_file:
-            return "\n".join(entries_of(found)).encode("utf-8", "surrogateescape")
+            return "\n".join(listing_of(found)).encode("utf-8", "surrogateescape")
         if found.kind != BLOB:
             raise GitError(f"{self.url} sent something else for the file {path}")
         if len(found.data) > self.client.max_file_bytes:

@@ -66,6 +66,13 @@ def entries_of(tree: GitObject) -> Entries:
         raise GitError("the server sent a damaged directory") from None
 
 
+def listing_of(tree: GitObject) -> list[str]:
+    """Name the files of a directory, and its directories with a slash behind; symlinks and submodules are left out."""
+    entries = entries_of(tree).items()
+    files = [name for name, (mode, _) in entries if stat.S_ISREG(mode)]
+    return sorted([*files, *(f"{name}/" for name, (mode, _) in entries if stat.S_ISDIR(mode))])
+
+
 def tree_object(entries: Entries) -> GitObject:
     tree = Tree()
     for name, (mode, key) in entries.items():

@@ -1,0 +1,72 @@
+"""Plain manifests through the pipeline: files found by glob in the tree, and one version in all of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.cluster import helm_application
+from tests.fakes.house import House
+from updater.domain.application import Application
+
+IMAGE = "registry.example.com/team/app"
+URL = "https://git.example.com/gitops.git"
+
+
+def manifests_application(glob: str) -> Application:
+    helm = helm_application("one", IMAGE)
+    source = replace(helm.sources[0], kind="Directory")
+    return replace(helm, annotations={**helm.annotations, "write-back-target": f"manifests:{glob}"}, sources=(source,))
+
+
+def pod(tag: str) -> str:
+    return f"apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: {IMAGE}:{tag}\n"
+
+
+@pytest.fixture
+def house() -> House:
+    """One application with plain manifests at v1.0 on two levels, and a registry that has v2.0 as well."""
+    house = House()
+    house.registry.push(IMAGE, "v1.0", "v2.0")
+    house.cluster.put(manifests_application("**/*.yaml"))
+    house.git.seed(URL, {f"apps/one/{path}": pod("v1.0") for path in ("web.yaml", "jobs/deep/cron.yaml")})
+    house.git.seed(URL, {"apps/other/web.yaml": pod("v1.0"), "apps/one/notes.md": IMAGE})
+    return house
+
+
+async def test_all_files_of_the_glob_are_written_in_one_commit(house: House) -> None:
+    async with house.running():
+        await house.hear("image.updated")
+    assert house.git.file(URL, "apps/one/web.yaml") == pod("v2.0")
+    assert house.git.file(URL, "apps/one/jobs/deep/cron.yaml") == pod("v2.0")
+    assert house.git.file(URL, "apps/other/web.yaml") == pod("v1.0")
+    assert len(house.git.log(URL)) == 3
+
+
+async def test_file_left_behind_is_brought_up(house: House) -> None:
+    house.git.seed(URL, {"apps/one/web.yaml": pod("v2.0")})
+    async with house.running():
+        await house.hear("image.updated")
+    assert house.git.file(URL, "apps/one/jobs/deep/cron.yaml") == pod("v2.0")
+
+
+async def test_file_that_is_ahead_stops_the_image_with_the_reason(house: House) -> None:
+    house.git.seed(URL, {"apps/one/web.yaml": pod("v3.0")})
+    async with house.running():
+        event = await house.hear("image.write_failed")
+    assert "apps/one/**/*.yaml has registry.example.com/team/app at v1.0, v3.0, not all" in event["reason"]
+    assert house.git.file(URL, "apps/one/jobs/deep/cron.yaml") == pod("v1.0")
+
+
+async def test_broken_file_stops_the_image_with_its_name(house: House) -> None:
+    house.git.seed(URL, {"apps/one/web.yaml": f"a: [{IMAGE}"})
+    async with house.running():
+        event = await house.hear("image.write_failed")
+    assert event["reason"].startswith("apps/one/web.yaml: line 1: no valid YAML")
+    assert house.git.file(URL, "apps/one/jobs/deep/cron.yaml") == pod("v1.0")
+
+
+async def test_glob_without_files_is_said(house: House) -> None:
+    house.cluster.put(manifests_application("no/*.yaml"))
+    async with house.running():
+        event = await house.hear("image.write_failed")
+    assert event["reason"].startswith("apps/one/no/*.yaml matches no file of the branch: correct")
