@@ -12,6 +12,7 @@ from updater.domain.decision import Memory
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
+from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.target import ApplicationTarget, Branch, Target
 
 
@@ -45,16 +46,27 @@ class Readable:
     name: str
 
 
-ClusterEvent = Listed | Seen | Gone | Unreadable | Readable
+@dataclass(frozen=True, slots=True)
+class ResourceSeen:
+    resource: ImageUpdater
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceGone:
+    name: ResourceName
+
+
+ClusterEvent = Listed | Seen | Gone | Unreadable | Readable | ResourceSeen | ResourceGone
 
 
 class ApplicationSource(Protocol):
-    """Tells which Applications there are."""
+    """Tells which Applications and ImageUpdaters there are."""
 
     def events(self) -> AsyncIterator[ClusterEvent]:
         """Tell all that exist, then `Listed`, then changes, for ever; reconnect and tell all again as needed.
 
-        After a relist, Applications that are gone are told as `Gone` before `Listed`.
+        The ImageUpdaters of a namespace are told before its Applications: without them these cannot be understood.
+        After a relist, what is gone is told as `Gone` or `ResourceGone` before `Listed`.
         """
         ...
 

@@ -22,12 +22,18 @@ from tests.fakes.json_patch import PatchFailed, apply_json_patch, apply_merge_pa
 
 Manifest = dict[str, Any]
 
-_GROUPS = {"applications": "argoproj.io/v1alpha1", "secrets": "v1", "leases": "coordination.k8s.io/v1"}
-_KINDS = {"applications": "Application", "secrets": "Secret", "leases": "Lease"}
+_GROUPS = {
+    "applications": "argoproj.io/v1alpha1",
+    "imageupdaters": "argocd-image-updater.argoproj.io/v1alpha1",
+    "leases": "coordination.k8s.io/v1",
+    "secrets": "v1",
+}
+_KINDS = {"applications": "Application", "imageupdaters": "ImageUpdater", "leases": "Lease", "secrets": "Secret"}
 _PLURALS = {kind: plural for plural, kind in _KINDS.items()}
 _WRITES = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _SELECTOR = re.compile(r"([^ =,!]+)\s+in\s+\(([^)]*)\)|([^ =,!]+)=([^,]*)")
-_PATH = r"/{api:apis/argoproj\.io/v1alpha1|apis/coordination\.k8s\.io/v1|api/v1}"
+_APIS = ("argoproj.io/v1alpha1", "argocd-image-updater.argoproj.io/v1alpha1", "coordination.k8s.io/v1")
+_PATH = rf"/{{api:{'|'.join(f'apis/{re.escape(api)}' for api in _APIS)}|api/v1}}"
 
 
 class Key(NamedTuple):
@@ -71,6 +77,8 @@ class ApiServer:
     """Changes what is stored, as a schema or an admission webhook may."""
     before_patch: Callable[[], None] = lambda: None
     """Called once a patch has been read: a moment for somebody else to write."""
+    missing: set[str] = field(default_factory=set)
+    """Plurals of kinds that are not installed."""
     requests: list[str] = field(default_factory=list)
     """Method and path with query of each, in order."""
     url: str = ""
@@ -215,7 +223,7 @@ class ApiServer:
         verb = _verb(request)
         if (verb, plural) in self.forbidden:
             return _status(403, "Forbidden", f'{plural} is forbidden: User "test" cannot {verb} resource "{plural}"')
-        if plural not in _KINDS:
+        if plural not in _KINDS or plural in self.missing:
             return _status(404, "NotFound", "the server could not find the requested resource")
         return await handler(request)
 

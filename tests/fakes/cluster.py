@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from updater.domain.application import Application, ApplicationName, Parameter, Source
 from updater.domain.change import Edit
 from updater.domain.errors import ClusterError
+from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.target import ApplicationTarget, FileKind
 from updater.formats.kustomize import merge_images
 from updater.formats.overrides import merge_parameters
-from updater.ports import ClusterEvent, Gone, Listed, Seen
+from updater.ports import ClusterEvent, Gone, Listed, ResourceGone, ResourceSeen, Seen
 
 
 @dataclass
@@ -18,6 +19,7 @@ class FakeCluster:
     """Implements `ApplicationSource` and `ApplicationWriter`."""
 
     applications: dict[ApplicationName, Application] = field(default_factory=dict)
+    resources: dict[ResourceName, ImageUpdater] = field(default_factory=dict)
     refreshed: list[ApplicationName] = field(default_factory=list)
     patched: list[ApplicationName] = field(default_factory=list)
     error: ClusterError | None = None
@@ -34,11 +36,21 @@ class FakeCluster:
         del self.applications[name]
         self._events.put_nowait(Gone(name))
 
+    def put_resource(self, resource: ImageUpdater) -> None:
+        self.resources[resource.name] = resource
+        self._events.put_nowait(ResourceSeen(resource))
+
+    def delete_resource(self, name: ResourceName) -> None:
+        del self.resources[name]
+        self._events.put_nowait(ResourceGone(name))
+
     def tell(self, event: ClusterEvent) -> None:
         self._events.put_nowait(event)
 
     async def events(self) -> AsyncIterator[ClusterEvent]:
         self._events = asyncio.Queue()
+        for resource in list(self.resources.values()):
+            yield ResourceSeen(resource)
         for application in list(self.applications.values()):
             yield Seen(application)
         yield Listed()

@@ -1,4 +1,4 @@
-"""Applications and Secrets from a directory of manifests: for a laptop, for CI, and for the demo.
+"""Applications, ImageUpdaters and Secrets from a directory of manifests: for a laptop, for CI, and for the demo.
 
 The directory is looked at now and then; files are read again when they change. Where Argo CD would patch an
 Application, its manifest is edited, and not one byte of it more than is needed.
@@ -15,16 +15,28 @@ from updater.adapters.manifests import Files, load_manifests, rewrite
 from updater.domain.application import Application, ApplicationName
 from updater.domain.change import Edit
 from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFound
+from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.target import ApplicationTarget
 from updater.formats.application_manifest import annotate_application, edit_application
-from updater.ports import ClusterEvent, Gone, LabelledSecret, Listed, Readable, Seen, Unreadable
+from updater.ports import (
+    ClusterEvent,
+    Gone,
+    LabelledSecret,
+    Listed,
+    Readable,
+    ResourceGone,
+    ResourceSeen,
+    Seen,
+    Unreadable,
+)
 
 log = structlog.get_logger()
 
 _LONGEST_HINT = 1_000
 
-_Told = dict[ApplicationName | str, Application | str]
-"""What there is: an Application, or why it (or a file) is unreadable."""
+_Key = ApplicationName | tuple[str, ResourceName] | str
+_Told = dict[_Key, Application | ImageUpdater | str]
+"""What there is: an ImageUpdater, an Application, or why it (or a file) is unreadable."""
 
 
 class DirectoryCluster:
@@ -128,28 +140,64 @@ class DirectoryCluster:
 
 
 def _present(files: Files) -> _Told:
-    """Say what there is; of an Application in several files the first counts, and the others are unreadable."""
+    """Say what there is; of what is in several files the first counts, and the others are unreadable.
+
+    ImageUpdaters come first: without them Applications cannot be understood.
+    """
     present: _Told = {}
+    for path, file in files.items():
+        for resource in file.resources.values():
+            _add(present, path, _resource_key(resource.name), resource, f"ImageUpdater {resource.name}")
     for path, file in files.items():
         if file.broken:
             present[str(path)] = file.broken
         for name, application in file.applications.items():
-            if name in present:
-                present[str(path)] = f"{path}: Application {name} is in another file too: remove one of them"
-            present.setdefault(name, application)
-        present |= file.unreadable
+            _add(present, path, name, application, f"Application {name}")
+        for key, reason in file.unreadable.items():
+            present[key] = reason
     return present
+
+
+def _resource_key(name: ResourceName) -> tuple[str, ResourceName]:
+    """Keep an ImageUpdater apart from an Application of the same name."""
+    return "ImageUpdater", name
+
+
+def _add(present: _Told, path: Path, key: _Key, thing: Application | ImageUpdater, words: str) -> None:
+    if key in present:
+        present[str(path)] = f"{path}: {words} is in another file too: remove one of them"
+    present.setdefault(key, thing)
 
 
 def _changes(told: _Told, present: _Told) -> Iterator[ClusterEvent]:
     """Tell what is new since it was told last, and remember it as told."""
     for name in [name for name in told if name not in present]:
         del told[name]
-        yield Gone(name) if isinstance(name, ApplicationName) else Readable(name)
+        yield _gone(name)
     for name, thing in present.items():
         if told.get(name) != thing:
             told[name] = thing
-            yield Seen(thing) if isinstance(thing, Application) else Unreadable(str(name), thing)
+            yield _seen(name, thing)
+
+
+def _gone(key: _Key) -> ClusterEvent:
+    match key:
+        case ApplicationName():
+            return Gone(key)
+        case str():
+            return Readable(key)
+        case (_, name):
+            return ResourceGone(name)
+
+
+def _seen(key: _Key, thing: Application | ImageUpdater | str) -> ClusterEvent:
+    match thing:
+        case Application():
+            return Seen(thing)
+        case ImageUpdater():
+            return ResourceSeen(thing)
+        case str():
+            return Unreadable(str(key), thing)
 
 
 def _secrets(files: Files) -> Iterator[LabelledSecret]:

@@ -1,4 +1,4 @@
-"""Applications and Secrets as manifests in a directory: found, read, and edited in place.
+"""Applications, ImageUpdaters and Secrets as manifests in a directory: found, read, and edited in place.
 
 Everything here blocks, and is meant for a thread.
 """
@@ -17,14 +17,16 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from updater.adapters.argocd import convert_application
+from updater.adapters.imageupdaters import convert_image_updater
 from updater.adapters.secret_data import conceal, decode_secret
 from updater.domain.application import Application, ApplicationName
 from updater.domain.errors import ApplicationConflict, Misconfigured
+from updater.domain.resources import GROUP, ImageUpdater, ResourceName
 from updater.ports import LabelledSecret
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _LARGEST_FILE = 10 * 2**20
-_OF_INTEREST = re.compile(rb"\b(?:Application|Secret)\b")
+_OF_INTEREST = re.compile(rb"\b(?:Application|ImageUpdater|Secret)\b")
 
 Signature = tuple[int, ...]
 """Changes when the file does."""
@@ -37,6 +39,7 @@ class ManifestFile:
     path: Path
     signature: Signature
     applications: Mapping[ApplicationName, Application] = field(default_factory=dict)
+    resources: Mapping[ResourceName, ImageUpdater] = field(default_factory=dict)
     unreadable: Mapping[ApplicationName | str, str] = field(default_factory=dict)
     """Why an Application cannot be understood, or something else in the file."""
     secrets: Sequence[LabelledSecret] = ()
@@ -189,6 +192,7 @@ def _documents(path: Path) -> Iterator[object]:
 def _sorted_out(empty: ManifestFile, documents: Iterator[object], default_namespace: str) -> ManifestFile:
     """Read what concerns us; the same Application or Secret twice in a file is nobody's wish, and the first counts."""
     applications: dict[ApplicationName, Application] = {}
+    resources: dict[ResourceName, ImageUpdater] = {}
     unreadable: dict[ApplicationName | str, str] = {}
     secrets: list[LabelledSecret] = []
     for manifest in documents:
@@ -197,22 +201,27 @@ def _sorted_out(empty: ManifestFile, documents: Iterator[object], default_namesp
                 if kind == "Application":
                     application = convert_application(each, default_namespace)
                     applications.setdefault(application.name, application)
+                elif kind == "ImageUpdater":
+                    resource = convert_image_updater(each, default_namespace)
+                    resources.setdefault(resource.name, resource)
                 else:
                     secrets.append(_secret(each, default_namespace))
             except (Misconfigured, ValueError, RecursionError) as error:
                 name = _name(each, default_namespace)
                 place: ApplicationName | str = name if kind == "Application" and name.name else str(empty.path)
                 unreadable[place] = f"{empty.path}: {kind} {name}: {error}"
-    return replace(empty, applications=applications, unreadable=unreadable, secrets=secrets)
+    return replace(empty, applications=applications, resources=resources, unreadable=unreadable, secrets=secrets)
 
 
 def _manifests(document: object) -> Iterator[tuple[str, object]]:
-    """Give the Applications and Secrets that a document is, or lists."""
+    """Give the objects that concern us which a document is, or lists."""
     if not isinstance(document, dict):
         return
     kind, version = document.get("kind"), document.get("apiVersion")
     if kind == "Application" and str(version).startswith("argoproj.io/"):
         yield "Application", document
+    elif kind == "ImageUpdater" and str(version).startswith(f"{GROUP}/"):
+        yield "ImageUpdater", document
     elif kind == "Secret" and version == "v1":
         yield "Secret", document
     elif kind == "List" and isinstance(document.get("items"), list):

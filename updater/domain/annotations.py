@@ -70,7 +70,7 @@ _NO_IMAGES = (
     f"annotation {PREFIX}image-list is missing or empty: name the images to keep up to date, "
     "such as app=registry.example.com/team/app"
 )
-_DEPRECATED = {"tag-match": "allow-tags"}
+DEPRECATED = {"tag-match": "allow-tags"}
 _BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
     ("0", "f", "F", "FALSE", "false", "False"),
     False,
@@ -174,7 +174,7 @@ class _Settings:
     def __getitem__(self, key: str) -> str:
         """Return the image's own value of a key, else the application's where the key may be given there, else ours."""
         keys = [f"{self.alias}.{key}", *([key] if key not in IMAGE_KEYS else [])]
-        for deprecated, present in _DEPRECATED.items():
+        for deprecated, present in DEPRECATED.items():
             if present == key:
                 keys += [f"{self.alias}.{deprecated}", deprecated]
         own = next((self.annotations[key].strip() for key in keys if self.annotations.get(key, "").strip()), "")
@@ -322,8 +322,8 @@ def live_reference(text: str) -> ImageReference | None:
 
 
 def _unknown_keys(annotations: Mapping[str, str], aliases: list[str]) -> Iterator[Problem]:
-    known = {*APPLICATION_KEYS, *POLICY_KEYS, *_DEPRECATED}
-    per_image = POLICY_KEYS | IMAGE_KEYS | _DEPRECATED.keys()
+    known = {*APPLICATION_KEYS, *POLICY_KEYS, *DEPRECATED}
+    per_image = POLICY_KEYS | IMAGE_KEYS | DEPRECATED.keys()
     known.update(f"{alias}.{key}" for alias in aliases for key in per_image)
     for key in sorted(annotations.keys() - known):
         nearest = difflib.get_close_matches(key, known, n=1)

@@ -10,6 +10,7 @@ from updater.domain.election import Election
 from updater.domain.image import ImageReference
 from updater.domain.policy import Policy
 from updater.domain.polling import PollKey
+from updater.domain.resources import ResourceName, Verification
 from updater.domain.target import ImageKeys, Target
 
 
@@ -31,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class TrackedImage:
-    """An image of an application, with everything its annotations say about it."""
+    """An image of an application, with everything that is said about it."""
 
     alias: str
     image: ImageReference
@@ -42,6 +43,28 @@ class TrackedImage:
     force_update: bool = False
     group: str = ""
     """Images of the application with the same one move together; empty: by itself."""
+    verification: Verification | None = None
+    """Whose signature it needs; None: nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """An image that a resource names, and somebody else owns."""
+
+    alias: str
+    owner: str
+    """In words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOutcome:
+    """What became of a resource's wish to keep an application up to date."""
+
+    resource: ResourceName
+    aliases: tuple[str, ...] = ()
+    """The images it got."""
+    problems: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,8 @@ class TrackedApplication:
     """Each stops the image it names, or the whole application."""
     warnings: tuple[Problem, ...] = ()
     """Each is to be said, and stops nothing."""
+    claims: tuple[ClaimOutcome, ...] = ()
+    """One for each ImageUpdater that selects the application."""
 
     @property
     def name(self) -> ApplicationName:

@@ -1,15 +1,16 @@
-"""Watch Applications, read their annotations, and pass on what is new about them."""
+"""Watch Applications and ImageUpdaters, read what they say, and pass on what is new about each Application."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
-from updater.domain.annotations import track
 from updater.domain.application import Application, ApplicationName
-from updater.domain.messages import ApplicationGone, ApplicationSeen
-from updater.ports import ApplicationSource, Gone, Listed, Readable, Seen, Unreadable
+from updater.domain.governing import govern
+from updater.domain.messages import ApplicationGone, ApplicationSeen, TrackedApplication
+from updater.domain.selection import Selection
+from updater.ports import ApplicationSource, Gone, Listed, Readable, ResourceGone, ResourceSeen, Seen, Unreadable
 from updater.stages.board import Board
 
 log = structlog.get_logger()
@@ -30,7 +31,10 @@ class Watcher:
     """For annotations that an Application does not have."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once every Application that exists has been passed on."""
+    selection: Selection = field(default_factory=Selection)
     _known: dict[ApplicationName, Application] = field(default_factory=dict)
+    """All there are: a resource may yet select those that say nothing themselves."""
+    _told: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
 
     async def run(self) -> None:
         async for event in self.source.events():
@@ -43,24 +47,44 @@ class Watcher:
                     self.board.unreadable(name, message)
                 case Readable(name):
                     self.board.readable(name)
+                case ResourceSeen(resource):
+                    await self._reconsider(self.selection.put_resource(resource))
+                case ResourceGone(resource_name):
+                    await self._reconsider(self.selection.drop_resource(resource_name))
                 case Listed():
-                    log.info("applications.listed", applications=len(self._known))
+                    log.info("applications.listed", applications=len(self._told))
                     self.listed.set()
 
     async def _seen(self, application: Application) -> None:
         self.board.readable(str(application.name))
         if self._known.get(application.name) == application:
             return
-        tracked = track(application, self.argocd_namespace, self.defaults)
-        if tracked is None:
-            await self._gone(application.name)
-            return
         self._known[application.name] = application
-        self.board.application_seen(tracked)
-        await self.out.put(ApplicationSeen(tracked))
+        self.selection.put_application(application.name, application.labels)
+        await self._consider(application)
+
+    async def _reconsider(self, names: Iterable[ApplicationName]) -> None:
+        for name in sorted(names):
+            await self._consider(self._known[name])
+
+    async def _consider(self, application: Application) -> None:
+        """Pass on what is said about an application, if it is anything, and new."""
+        claims = self.selection.claims(application.name)
+        tracked = govern(application, claims, self.defaults, self.argocd_namespace)
+        if tracked is None:
+            await self._untrack(application.name)
+        elif self._told.get(application.name) != tracked:
+            self._told[application.name] = tracked
+            self.board.application_seen(tracked)
+            await self.out.put(ApplicationSeen(tracked))
 
     async def _gone(self, name: ApplicationName) -> None:
         self.board.readable(str(name))
-        if self._known.pop(name, None):
+        self._known.pop(name, None)
+        self.selection.drop_application(name)
+        await self._untrack(name)
+
+    async def _untrack(self, name: ApplicationName) -> None:
+        if self._told.pop(name, None):
             self.board.application_gone(name)
             await self.out.put(ApplicationGone(name))

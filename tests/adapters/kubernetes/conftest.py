@@ -37,7 +37,8 @@ class Listener:
 
 @pytest.fixture
 async def server() -> AsyncIterator[ApiServer]:
-    async with ApiServer() as server:
+    """Serve without the ImageUpdater kind: what is watched are Applications alone."""
+    async with ApiServer(missing={"imageupdaters"}) as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""Applications and Secrets of a Kubernetes cluster."""
+"""Applications, ImageUpdaters and Secrets of a Kubernetes cluster."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,14 +9,16 @@ import structlog
 
 from updater.adapters.argocd import REFRESH_ANNOTATION
 from updater.adapters.argocd_patch import image_patch
-from updater.adapters.kubernetes.connection import APPLICATIONS, SECRETS, ApiError, Connection
-from updater.adapters.kubernetes.reflector import Pace, Reflector
+from updater.adapters.imageupdaters import decode_image_updater
+from updater.adapters.kubernetes.connection import APPLICATIONS, IMAGE_UPDATERS, SECRETS, ApiError, Connection
+from updater.adapters.kubernetes.reflector import APPLICATION, Kind, Pace, Reflector
 from updater.adapters.secret_data import decode_secret
 from updater.domain.application import ApplicationName
 from updater.domain.change import Edit
 from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFound
+from updater.domain.resources import ResourceName
 from updater.domain.target import ApplicationTarget
-from updater.ports import ClusterEvent, LabelledSecret, Listed
+from updater.ports import ClusterEvent, LabelledSecret, Listed, ResourceGone, ResourceSeen
 
 log = structlog.get_logger()
 
@@ -27,6 +29,13 @@ _CONFLICTS = frozenset({409, 422})
 """422 is how a failed `test` of a JSON patch is answered."""
 _PAGE = 500
 _MOST_PAGES = 200
+_IMAGE_UPDATER = Kind(
+    IMAGE_UPDATERS,
+    decode_image_updater,
+    ResourceSeen,
+    lambda name: ResourceGone(ResourceName(*name)),
+    optional=True,
+)
 
 
 class _SecretMetadata(msgspec.Struct):
@@ -101,7 +110,17 @@ class KubernetesCluster:
     async def _reflect(
         self, namespace: str, queue: asyncio.Queue[ClusterEvent | Exception], unlisted: set[str]
     ) -> None:
-        """Pass on what happens in one namespace; `Listed` only when all namespaces have been."""
+        """Pass on what happens in one namespace: its ImageUpdaters, and from when these are known its Applications.
+
+        `Listed` is passed on only when all namespaces have been.
+        """
+        governed = asyncio.Event()
+
+        async def tell_resource(event: ClusterEvent) -> None:
+            if isinstance(event, Listed):
+                governed.set()
+            else:
+                await queue.put(event)
 
         async def tell(event: ClusterEvent) -> None:
             if isinstance(event, Listed):
@@ -109,8 +128,15 @@ class KubernetesCluster:
             if not isinstance(event, Listed) or not unlisted:
                 await queue.put(event)
 
+        async def reflect_applications() -> None:
+            await governed.wait()
+            await Reflector(self._connection, namespace, tell, self._pace, APPLICATION).run()
+
+        resources = Reflector(self._connection, namespace, tell_resource, self._pace, _IMAGE_UPDATER)
         try:
-            await Reflector(self._connection, namespace, tell, self._pace).run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(resources.run(), name=f"watch ImageUpdaters of {namespace or '*'}")
+                tasks.create_task(reflect_applications(), name=f"watch Applications of {namespace or '*'}")
         except Exception as error:  # noqa: BLE001 - a fault of ours, to be raised where events are taken
             await queue.put(error)
 

@@ -51,10 +51,18 @@ class Resource:
 
 
 APPLICATIONS = Resource("/apis/argoproj.io/v1alpha1", "applications", "applications.argoproj.io")
+IMAGE_UPDATERS = Resource(
+    "/apis/argocd-image-updater.argoproj.io/v1alpha1", "imageupdaters", "imageupdaters.argocd-image-updater.argoproj.io"
+)
 SECRETS = Resource("/api/v1", "secrets", "secrets")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases", "leases.coordination.k8s.io")
 
-_VERBS = {APPLICATIONS: "get, list, watch, patch", SECRETS: "get, list", LEASES: "get, create, update"}
+_VERBS = {
+    APPLICATIONS: "get, list, watch, patch",
+    IMAGE_UPDATERS: "get, list, watch",
+    SECRETS: "get, list",
+    LEASES: "get, create, update",
+}
 """What the updater's service account needs."""
 
 
@@ -233,7 +241,8 @@ def _remedy(request: _Request, status: int) -> str:
             f'resources ["{request.resource.plural}"], verbs [{_VERBS[request.resource]}]'
         )
     if status == _NOT_FOUND and not request.name:
-        return f"the API server knows no {request.resource.name}: install Argo CD in this cluster"
+        what = "config/kubernetes/crd" if request.resource is IMAGE_UPDATERS else "Argo CD"
+        return f"the API server knows no {request.resource.name}: install {what} in this cluster"
     return ""
 
 

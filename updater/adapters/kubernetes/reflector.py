@@ -1,4 +1,4 @@
-"""The Applications of one namespace as the API server has them: listed once, then watched, for ever.
+"""The objects of one kind and namespace as the API server has them: listed once, then watched, for ever.
 
 A watch starts where the list ended, and goes on from the last event or bookmark when it breaks. Only when the server
 has forgotten that place, or says something that is not understood, is everything listed again.
@@ -8,13 +8,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import structlog
 
 from updater.adapters.argocd import decode_application
-from updater.adapters.kubernetes.connection import APPLICATIONS, ApiError, Connection
-from updater.domain.application import Application, ApplicationName
+from updater.adapters.kubernetes.connection import APPLICATIONS, ApiError, Connection, Resource
+from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured
 from updater.ports import ClusterEvent, Gone, Listed, Seen, Unreadable
 
@@ -23,6 +24,9 @@ log = structlog.get_logger()
 Tell = Callable[[ClusterEvent], Awaitable[None]]
 
 _GONE = 410
+_NOT_INSTALLED = 404
+_NOT_THERE = frozenset({403, _NOT_INSTALLED})
+"""How a list of a kind is answered that is not installed, or that we may not read."""
 _MOST_PAGES = 2_000
 _LONGEST_LINE = 16 * 2**20
 _SHORTEST_WATCH = 1.0
@@ -43,6 +47,24 @@ class Pace:
     first_pause: float = 0.5
     longest_pause: float = 30
     """Seconds to wait after failures, doubled from the first to the longest, each by up to a half less."""
+    absent: float = 300
+    """Seconds after which a kind that may be missing is looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a reflector watches, and how it tells of it."""
+
+    resource: Resource
+    decode: Callable[[bytes | msgspec.Raw], Any]
+    """Gives a value with a `name`; equal ones mean the same. Raises Misconfigured."""
+    seen: Callable[[Any], ClusterEvent]
+    gone: Callable[[ApplicationName], ClusterEvent]
+    optional: bool = False
+    """True: everything works without it."""
+
+
+APPLICATION = Kind(APPLICATIONS, decode_application, Seen, Gone)
 
 
 class _Lost(ApiError):
@@ -99,7 +121,8 @@ class Reflector:
     namespace: str
     tell: Tell
     pace: Pace = field(default_factory=Pace)
-    _told: dict[ApplicationName, Application | str] = field(default_factory=dict)
+    kind: Kind = APPLICATION
+    _told: dict[ApplicationName, Any] = field(default_factory=dict)
     """What was last told of each: itself, or why it is unreadable."""
     _version: str = ""
     """Up to which everything was told; empty when all has to be listed."""
@@ -117,8 +140,12 @@ class Reflector:
             except TimeoutError:
                 log.debug("cluster.watch_silent", namespace=self.namespace, seconds=self.pace.idle)
             except ApiError as error:
+                if self.kind.optional and not self._version and error.status in _NOT_THERE:
+                    await self._absent(error)
+                    continue
                 harmless = not self._failures and (bool(self._version) or error.status == _GONE)
-                if isinstance(error, _Lost) or error.status == _GONE:
+                removed = self.kind.optional and error.status == _NOT_INSTALLED
+                if isinstance(error, _Lost) or error.status == _GONE or removed:
                     self._version = ""
                 await self._failed(error, harmless=harmless)
 
@@ -136,7 +163,7 @@ class Reflector:
             if not next_page:
                 break
         else:
-            raise ApiError(f"list {APPLICATIONS.name}: more than {_MOST_PAGES} pages")
+            raise ApiError(f"list {self.kind.resource.name}: more than {_MOST_PAGES} pages")
         for name in self._told.keys() - names:
             await self._gone(name)
         await self.tell(Listed())
@@ -144,11 +171,11 @@ class Reflector:
 
     async def _page(self, next_page: str) -> _List:
         query = [("limit", str(self.pace.page)), *([("continue", next_page)] if next_page else [])]
-        body = await self.connection.get(APPLICATIONS, self.namespace, query=query)
+        body = await self.connection.get(self.kind.resource, self.namespace, query=query)
         try:
             return _decode_list(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApiError(f"list {APPLICATIONS.name}: the answer is no list: {error}") from error
+            raise ApiError(f"list {self.kind.resource.name}: the answer is no list: {error}") from error
 
     async def _watch(self) -> None:
         """Tell what happens after the version reached, until the stream ends.
@@ -163,22 +190,22 @@ class Reflector:
             ("allowWatchBookmarks", "true"),
             ("timeoutSeconds", str(int(self.pace.watch * random.uniform(1, 1.2)) or 1)),  # noqa: S311 - no secret
         ]
-        async with self.connection.watch(APPLICATIONS, self.namespace, query, self.pace.idle) as stream:
+        async with self.connection.watch(self.kind.resource, self.namespace, query, self.pace.idle) as stream:
             async for line in _lines(stream):
                 await self._event(line)
                 self._worked()
         if asyncio.get_running_loop().time() - began < _SHORTEST_WATCH:
-            raise ApiError(f"watch {APPLICATIONS.name}: the server ends it at once")
+            raise ApiError(f"watch {self.kind.resource.name}: the server ends it at once")
 
     async def _event(self, line: bytes) -> None:
         try:
             event = _decode_event(line)
             if event.type == "ERROR":
                 status = _decode_status(event.object)
-                raise _Lost(f"watch {APPLICATIONS.name}: {status.message}", status.code or 0)
+                raise _Lost(f"watch {self.kind.resource.name}: {status.message}", status.code or 0)
             known = _decode_object(event.object)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _Lost(f"watch {APPLICATIONS.name}: an event is not understood: {error}") from error
+            raise _Lost(f"watch {self.kind.resource.name}: an event is not understood: {error}") from error
         if event.type == "DELETED":
             await self._gone(known.name)
         elif event.type in ("ADDED", "MODIFIED"):
@@ -186,23 +213,36 @@ class Reflector:
         self._version = known.metadata.resource_version or self._version
 
     async def _seen(self, raw: msgspec.Raw) -> ApplicationName:
-        """Tell an Application, unless it means what it meant when it was told last."""
+        """Tell an object, unless it means what it meant when it was told last."""
         try:
-            application = decode_application(raw)
+            seen = self.kind.decode(raw)
         except Misconfigured as error:
             name, told = _decode_object(raw).name, str(error)
             if self._told.get(name) != told:
                 self._told[name] = told
                 await self.tell(Unreadable(str(name), told))
             return name
-        if self._told.get(application.name) != application:
-            self._told[application.name] = application
-            await self.tell(Seen(application))
-        return application.name
+        name = seen.name
+        if self._told.get(name) != seen:
+            self._told[name] = seen
+            await self.tell(self.kind.seen(seen))
+        return ApplicationName(*name)
 
     async def _gone(self, name: ApplicationName) -> None:
         if self._told.pop(name, None) is not None:
-            await self.tell(Gone(name))
+            await self.tell(self.kind.gone(name))
+
+    async def _absent(self, error: ApiError) -> None:
+        """Do without a kind that is not installed, or not ours to read, until it is looked for again."""
+        if self._unreachable != error.status:
+            self._unreachable = error.status
+            say = log.info if error.status == _NOT_INSTALLED else log.warning
+            say("cluster.kind_absent", kind=self.kind.resource.name, namespace=self.namespace or "*", reason=str(error))
+        if error.status == _NOT_INSTALLED:
+            for name in list(self._told):
+                await self._gone(name)
+        await self.tell(Listed())
+        await asyncio.sleep(self.pace.absent)
 
     async def _failed(self, error: ApiError, *, harmless: bool) -> None:
         """Wait longer after each failure; log the first of a kind, unless it is what happens to every watch."""
@@ -227,7 +267,7 @@ async def _lines(stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     async for chunk in stream:
         begun += chunk
         if len(begun) > _LONGEST_LINE:
-            raise _Lost(f"watch {APPLICATIONS.name}: an event is longer than {_LONGEST_LINE >> 20} MiB")
+            raise _Lost(f"watch: an event is longer than {_LONGEST_LINE >> 20} MiB")
         if b"\n" in chunk:
             *lines, rest = begun.split(b"\n")
             begun = rest

@@ -1,0 +1,131 @@
+"""ImageUpdaters beside Applications: watched where they are installed, done without where they are not."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.adapters.kubernetes.conftest import PACE, Listener, application
+from tests.domain.resources import image, manifest, ref
+from tests.fakes.apiserver import ApiServer, Fault
+from tests.fakes.house import eventually
+from updater.adapters.kubernetes.cluster import KubernetesCluster
+from updater.domain.resources import ResourceName
+from updater.ports import Listed, ResourceGone, ResourceSeen, Seen, Unreadable
+
+TEAM = manifest("team", ref("*", image()))
+WATCH = "imageupdaters?watch="
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with ApiServer() as server:
+        yield server
+
+
+async def test_resources_are_told_before_the_applications_they_select(server: ApiServer, listener: Listener) -> None:
+    server.put(application())
+    server.put(TEAM)
+    assert [type(event) for event in await listener.until(Listed)] == [ResourceSeen, Seen, Listed]
+
+
+async def test_applications_wait_while_resources_cannot_be_listed(server: ApiServer, listener: Listener) -> None:
+    """To decide without what a resource may forbid would be to decide on half an answer."""
+    server.put(application())
+    server.put(TEAM)
+    server.fail(*[Fault(502, "<html>bad gateway</html>", path="imageupdaters?limit=")] * 3)
+    assert [type(event) for event in await listener.until(Listed)] == [ResourceSeen, Seen, Listed]
+
+
+async def test_a_changed_resource_is_told(server: ApiServer, listener: Listener) -> None:
+    server.put(TEAM)
+    await listener.until(Listed)
+    server.put(manifest("team", ref("web-*", image())))
+    *_, event = await listener.until(ResourceSeen)
+    assert isinstance(event, ResourceSeen)
+    assert event.resource.spec.refs[0].pattern == "web-*"
+
+
+async def test_a_resource_deleted_while_its_watch_was_down_is_told_as_gone(
+    server: ApiServer, listener: Listener
+) -> None:
+    server.put(TEAM)
+    await listener.until(Listed)
+    await eventually(lambda: any(WATCH in each for each in server.requests), lambda: "a watch")
+    server.silent = True
+    server.delete("argocd", "team", "ImageUpdater")
+    server.expire()
+    server.silent = False
+    server.drop_watches()
+    assert ResourceGone(ResourceName("argocd", "team")) in await listener.until(ResourceGone)
+
+
+async def test_a_resource_that_is_none_is_said_and_leaves_the_others(server: ApiServer, listener: Listener) -> None:
+    broken = manifest("broken")
+    broken["spec"] = {"applicationRefs": "all"}
+    server.put(broken)
+    server.put(TEAM)
+    events = await listener.until(Listed)
+    assert [type(event) for event in events] == [Unreadable, ResourceSeen, Listed]
+    assert isinstance(events[0], Unreadable)
+    assert "spec.applicationRefs" in events[0].message
+
+
+async def _listener(server: ApiServer, tmp_path: Path, absent: float) -> AsyncIterator[Listener]:
+    pace = replace(PACE, absent=absent)
+    cluster = await KubernetesCluster.open(["argocd"], server.kubeconfig(tmp_path / "kubeconfig"), pace=pace)
+    listener = Listener(cluster)
+    yield listener
+    await listener.close()
+    await cluster.close()
+
+
+@pytest.fixture
+async def searching(server: ApiServer, tmp_path: Path) -> AsyncIterator[Listener]:
+    """Look for a missing kind again at once."""
+    async for listener in _listener(server, tmp_path, absent=0.02):
+        yield listener
+
+
+async def test_everything_works_where_the_kind_is_not_installed(server: ApiServer, searching: Listener) -> None:
+    server.missing.add("imageupdaters")
+    server.put(application())
+    with capture_logs() as logs:
+        assert [type(event) for event in await searching.until(Listed)] == [Seen, Listed]
+        await eventually(
+            lambda: sum("imageupdaters" in each for each in server.requests) > 3, lambda: "looking for it again"
+        )
+    assert [(log["event"], log["log_level"]) for log in logs] == [("cluster.kind_absent", "info")]
+
+
+async def test_a_kind_that_is_installed_later_is_found(server: ApiServer, searching: Listener) -> None:
+    server.missing.add("imageupdaters")
+    await searching.until(Listed)
+    server.put(TEAM)
+    server.missing.clear()
+    *_, event = await searching.until(ResourceSeen)
+    assert isinstance(event, ResourceSeen)
+    assert event.resource.name == ResourceName("argocd", "team")
+
+
+async def test_a_kind_that_is_removed_takes_its_resources_along(server: ApiServer, searching: Listener) -> None:
+    server.put(TEAM)
+    await searching.until(Listed)
+    await eventually(lambda: any(WATCH in each for each in server.requests), lambda: "a watch")
+    server.missing.add("imageupdaters")
+    server.expire()
+    server.drop_watches()
+    assert ResourceGone(ResourceName("argocd", "team")) in await searching.until(ResourceGone)
+
+
+async def test_without_permission_the_rule_to_add_is_said_and_annotations_work(
+    server: ApiServer, searching: Listener
+) -> None:
+    server.forbidden.add(("list", "imageupdaters"))
+    server.put(application())
+    with capture_logs() as logs:
+        assert [type(event) for event in await searching.until(Listed)] == [Seen, Listed]
+    assert logs[0]["log_level"] == "warning"
+    assert 'resources ["imageupdaters"], verbs [get, list, watch]' in logs[0]["reason"]
