@@ -14,6 +14,7 @@ import uvloop
 
 from updater import __version__
 from updater.adapters.git.client import GitClient
+from updater.adapters.git.reach import Reach
 from updater.adapters.registry.client import RegistryClient
 from updater.adapters.sqlite.store import SqliteStore
 from updater.config.environment import unsupported_variables
@@ -87,14 +88,15 @@ async def open_pipeline(settings: Settings, *, once: bool = False, dry_run: bool
         own = own_platform(platform.system(), platform.machine())
         registry = RegistryClient(registries, cluster, store, store, own_platform=own, now=_now)
         stack.push_async_callback(registry.close)
+        reach = Reach(
+            cluster, argocd_namespace=settings.argocd.namespace, ca_data=ca_data, timeout=settings.git.timeout
+        )
         git = GitClient(
-            cluster,
-            argocd_namespace=settings.argocd.namespace,
-            ca_data=ca_data,
+            reach,
             max_pack_bytes=settings.git.max_pack,
             cache_bytes=_GIT_CACHE_BYTES,
             max_file_bytes=settings.git.max_file,
-            timeout=settings.git.timeout,
+            ask_before_push=settings.git.ask_before_push,
         )
         stack.push_async_callback(git.close)
         yield build_pipeline(settings, cluster, registry, git, store, _now, once=once, dry_run=dry_run)

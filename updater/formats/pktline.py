@@ -1,4 +1,4 @@
-"""Git's pkt-lines: lines with their length before them (gitprotocol-common), and the side band inside of them."""
+"""Git's pkt-lines: lines with their length before them (gitprotocol-common)."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -7,6 +7,7 @@ from updater.domain.errors import GitError
 
 _HEADER = 4
 _LONGEST = 65520
+_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Marker(bytes, Enum):
@@ -31,15 +32,8 @@ def decode(data: bytes) -> Iterator[bytes | Marker]:
     offset = 0
     while offset < len(data):
         header = data[offset : offset + _HEADER]
-        try:
-            length = int(header, 16)
-        except ValueError:
-            length = -1
-        if length < 0 or header.strip() != header or len(header) < _HEADER:
-            raise GitError(f"the server's answer is not Git's protocol: it has {bytes(header)!r} for a length")
+        length = line_length(header)
         if length < _HEADER:
-            if header not in set(Marker):
-                raise GitError(f"the server's answer is not Git's protocol: it has the length {length}")
             yield Marker(header)
             offset += _HEADER
             continue
@@ -50,29 +44,23 @@ def decode(data: bytes) -> Iterator[bytes | Marker]:
         offset += length
 
 
+def line_length(header: bytes) -> int:
+    """Return how long a line is, its header included; less than 4 for a marker.
+
+    Raises:
+        GitError: it is no header of a pkt-line.
+    """
+    if len(header) < _HEADER or not set(header) <= _DIGITS:
+        raise GitError(f"the server's answer is not Git's protocol: it has {bytes(header)!r} for a length")
+    length = int(header, 16)
+    if length == len(Marker) or length > _LONGEST:
+        raise GitError(f"the server's answer is not Git's protocol: it has the length {length}")
+    return length
+
+
 def text(line: bytes) -> str:
     """Return a line's text without its line end."""
     return line.decode("utf-8", "replace").removesuffix("\n")
-
-
-def side_band(lines: Iterable[bytes | Marker]) -> tuple[bytes, str]:
-    """Put the data of band 1 together, and the server's words of band 2.
-
-    Raises:
-        GitError: band 3 has a fatal error.
-    """
-    data: list[bytes] = []
-    words: list[bytes] = []
-    for line in lines:
-        if isinstance(line, Marker) or not line:
-            continue
-        if line[0] == 1:
-            data.append(line[1:])
-        elif line[0] == 2:  # noqa: PLR2004 - the band's number
-            words.append(line[1:])
-        else:
-            raise GitError(f"the server failed: {text(line[1:])}")
-    return b"".join(data), text(b"".join(words)).strip()
 
 
 def _encode_line(line: bytes) -> bytes:

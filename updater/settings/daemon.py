@@ -81,6 +81,8 @@ class Git(_Section, frozen=True):
     """PEM certificates to trust beside the system's; None: the system's alone."""
     max_pack: Size = Size(64 * 2**20)
     """Bytes that one fetch may take, at most."""
+    ask_before_push: bool = False
+    """Ask a server before each push what it can take, as the letter of the protocol wants; else once an hour."""
     max_file: Size = Size(10 * 2**20)
     """Bytes of a file that is to be edited, at most."""
 

@@ -1,24 +1,21 @@
 """Git without a clone: one listing, the few objects on the way to the wanted files, and a push that compares and swaps.
 
-No working copy, no process, no file. `formats.packs` and `protocol` know the bytes, `objects` the trees; here is the
-order of the requests, which is what the speed comes from.
+No working copy, no process, no file. `formats.packs` knows the bytes, `objects` the trees, `fetching` and `pushing` the
+conversations; here is the order of the requests, which is what the speed comes from.
 """
 
-import asyncio
-import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit, urlunsplit
+from typing import TypeVar
 
-import aiohttp
 import structlog
 
-from updater.adapters.git import protocol
-from updater.adapters.git.credentials import find_login
-from updater.adapters.git.http import AnswerLost, GitHttp
+from updater.adapters.git.fetching import UploadPack, open_upload_pack
+from updater.adapters.git.knowledge import Knowledge
 from updater.adapters.git.objects import (
     Entries,
+    Held,
     ObjectCache,
     check_directory,
     check_file,
@@ -26,97 +23,94 @@ from updater.adapters.git.objects import (
     components,
     entries_of,
     listing_of,
+    parents_of,
     tip_of,
     tree_of,
     with_files,
 )
-from updater.domain.errors import BranchNotFound, EditError, GitError, PushStale
+from updater.adapters.git.pushing import Push
+from updater.adapters.git.reach import Reach
+from updater.adapters.git.transport import AnswerLost, CutShort, Transport
+from updater.domain.errors import BranchNotFound, EditError, GitAuthError, GitError, PushStale
 from updater.domain.target import Branch
-from updater.formats.packs import BLOB, GitObject, read_pack, write_pack
-from updater.ports import Author, RepositorySecrets, Sign, Tip
+from updater.formats.packs import BLOB, Sent
+from updater.ports import Author, Sign, Tip
 
 log = structlog.get_logger()
 
-_CONNECTIONS_PER_HOST = 4
-_LARGE_PACK = 200_000
-"""Bytes; unpacking more happens beside the loop."""
+_MOST_COMMITS = 1_000
+_Result = TypeVar("_Result")
 
 
 class GitClient:
-    """Opens branches over HTTP(S); connections and objects are shared by all of them."""
+    """Opens branches; connections, objects and what is known of servers are shared by all of them."""
 
     def __init__(
         self,
-        secrets: RepositorySecrets,
+        reach: Reach,
         *,
-        argocd_namespace: str,
-        ca_data: str = "",
         max_pack_bytes: int,
         cache_bytes: int,
         max_file_bytes: int,
-        timeout: float,
+        ask_before_push: bool = False,
     ) -> None:
-        self.secrets = secrets
-        self.argocd_namespace = argocd_namespace
+        self.reach = reach
         self.max_pack_bytes = max_pack_bytes
         self.max_file_bytes = max_file_bytes
-        self.timeout = timeout
+        self.ask_before_push = ask_before_push
         self.objects = ObjectCache(cache_bytes)
-        self.capabilities: dict[str, protocol.Capabilities] = {}
-        """By repository."""
-        self.trust = ssl.create_default_context()
-        if ca_data:
-            self.trust.load_verify_locations(cadata=ca_data)
-        self._session: aiohttp.ClientSession | None = None
-
-    @property
-    def session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit_per_host=_CONNECTIONS_PER_HOST)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        return self._session
+        self.knowledge = Knowledge()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self.reach.close()
 
-    def branch(self, branch: Branch) -> "HttpBranch":
-        return HttpBranch(self, branch, _without_login(branch.url))
+    def branch(self, branch: Branch) -> "RemoteBranch":
+        return RemoteBranch(self, branch, Held(self.objects))
 
 
 @dataclass
-class HttpBranch:
+class RemoteBranch:
     """One branch, during one batch; the credentials are read anew for each."""
 
     client: GitClient
     target: Branch
-    url: str
-    _http: GitHttp | None = None
+    objects: Held
+    _transport: Transport | None = None
     _ref: str = ""
-    _made: dict[str, dict[str, GitObject]] = field(default_factory=dict)
-    """New objects by the commit that was built of them."""
+    _made: dict[str, dict[str, Sent]] = field(default_factory=dict)
+    """What has to be sent, by the commit that was built of it."""
 
     @property
     def name(self) -> str:
         return self._ref.removeprefix("refs/heads/")
 
     async def head(self) -> str:
-        http = await self._connected()
-        answer = await http.post("git-upload-pack", protocol.ls_refs_request(self.target.branch))
-        self._ref, head = protocol.read_ref(answer, self.url, self.target.branch)
+        async def find(upload: UploadPack) -> tuple[str, str]:
+            return await upload.find(self.target.branch)
+
+        self._ref, head = await self._ask(find)
         return head
 
-    async def read(self, head: str, paths: Sequence[str]) -> Mapping[str, bytes | None]:
-        found = await self._find(head, paths)
-        await self._fetch([key for key, is_file in found.values() if is_file], "blob:none")
-        return {path: self._content(path, *found[path]) if path in found else None for path in paths}
-
     async def tip(self, name: str) -> Tip | None:
-        commit = await self._other_head(name)
-        if not commit:
-            return None
-        await self._fetch([commit], "tree:0", deepen=True)
-        return tip_of(commit, self.client.objects[commit])
+        async def find(upload: UploadPack) -> Tip | None:
+            try:
+                _, commit = await upload.find(name)
+            except BranchNotFound:
+                return None
+            await upload.need([commit], commit, "tree:0")
+            return tip_of(commit, self.objects[commit])
+
+        return await self._ask(find)
+
+    async def read(self, head: str, paths: Sequence[str]) -> Mapping[str, bytes | None]:
+        async def find(upload: UploadPack) -> dict[str, tuple[str, bool]]:
+            found = await self._find(upload, head, paths)
+            await upload.need([key for key, is_file in found.values() if is_file], head, "blob:none")
+            return found
+
+        found = await self._ask(find)
+        self.client.knowledge.moved((await self._reached()).place, self._ref, head)
+        return {path: self._content(path, *found[path]) if path in found else None for path in paths}
 
     async def commit(
         self,
@@ -127,111 +121,107 @@ class HttpBranch:
         at: datetime,
         sign: Sign | None = None,
     ) -> str:
-        root, made = with_files(tree_of(self.client.objects[head]), files, self.client.objects)
+        root, made = with_files(tree_of(self.objects[head]), files, self.objects)
         commit = commit_object(root, head, message, author, at, sign)
-        self._made[commit.hash] = {**made, commit.hash: commit}
+        self._made[commit.hash] = {**made, commit.hash: Sent(commit)}
         return commit.hash
 
     async def push(self, old: str, commit: str, name: str = "") -> None:
-        http = await self._connected()
-        made = self._made[commit]
+        transport = await self._reached()
         ref = f"refs/heads/{name}" if name else self._ref
-        pack = await asyncio.to_thread(write_pack, list(made.values()))
-        request = protocol.push_request(ref, old or protocol.NO_COMMIT, commit, pack)
+        known = self.client.knowledge.of(transport.place, transport.host)
+        push = Push(transport, self.client.knowledge, known, ref, old, commit, list(self._made[commit].values()))
         try:
-            answer = await http.post("git-receive-pack", request)
+            await push.send(ask_before=self.client.ask_before_push)
         except AnswerLost as lost:
-            await self._find_out(name, old, commit, lost)
-        else:
-            protocol.check_push(answer, self.url, ref)
-        self.client.objects.add(made)
+            await self._find_out(ref, old, commit, lost)
+        self.objects.hold({key: sent.whole for key, sent in self._made[commit].items()})
+        self.client.knowledge.moved(transport.place, ref, commit)
 
-    async def _find_out(self, name: str, old: str, commit: str, lost: AnswerLost) -> None:
+    async def _find_out(self, ref: str, old: str, commit: str, lost: AnswerLost) -> None:
         """Ask where the branch is, when the answer to a push was lost; return when the push has arrived."""
-        now = await self._other_head(name) if name else await self.head()
+        place = (await self._reached()).place
+
+        async def find(upload: UploadPack) -> tuple[str, bool]:
+            try:
+                _, now = await upload.find(ref.removeprefix("refs/heads/"))
+            except BranchNotFound:
+                return "", False
+            return now, now == commit or (now != old and await _descends(upload, commit, now))
+
+        try:
+            now, arrived = await self._ask(find)
+        except GitError as error:
+            raise GitError(f"{lost}; whether the push arrived cannot be told: {error}") from None
         if now == old:
             raise GitError(f"the push did not arrive: {lost}") from None
-        if now != commit:
-            raise PushStale(f"{self.url}: somebody else moved {name or self._ref} meanwhile") from None
-        log.info("git.answer_lost", repository=self.url, commit=commit)
+        if not arrived:
+            raise PushStale(f"{place}: somebody else moved {ref} meanwhile") from None
+        log.info("git.answer_lost", repository=place, commit=commit)
 
-    async def _other_head(self, name: str) -> str:
-        """Return the commit of another branch; empty when there is no such branch."""
-        http = await self._connected()
-        answer = await http.post("git-upload-pack", protocol.ls_refs_request(name))
-        try:
-            return protocol.read_ref(answer, self.url, name)[1]
-        except BranchNotFound:
-            return ""
+    async def _reached(self) -> Transport:
+        if self._transport is None:
+            self._transport = await self.client.reach.transport(self.target, self.client.max_pack_bytes)
+        return self._transport
 
-    async def _connected(self) -> GitHttp:
-        """Read the credentials, and learn once per repository what its server can do."""
-        if self._http is not None:
-            return self._http
-        if urlsplit(self.url).scheme not in ("http", "https"):
-            raise GitError(f"{self.url} is no URL that can be written to: write https://… in the Application")
-        client = self.client
-        login = await find_login(client.secrets, self.target, client.argocd_namespace)
-        http = GitHttp(
-            client.session,
-            self.url,
-            login,
-            self.target.credentials,
-            client.trust,
-            client.timeout,
-            client.max_pack_bytes,
-        )
-        if self.url not in client.capabilities:
-            answer = await http.get("/info/refs?service=git-upload-pack")
-            client.capabilities[self.url] = protocol.read_capabilities(answer, self.url)
-        if not client.capabilities[self.url].filter:
-            raise GitError(
-                f"{self.url}: the server offers no partial fetches: set uploadpack.allowFilter to true there",
-            )
-        self._http = http
-        return http
+    async def _ask(self, work: Callable[[UploadPack], Awaitable[_Result]]) -> _Result:
+        """Hold a conversation; once more, when what was believed of the server proves wrong."""
+        transport, client = await self._reached(), self.client
+        for _ in range(2):
+            async with open_upload_pack(transport, client.knowledge, self.objects, client.max_pack_bytes) as upload:
+                try:
+                    return await work(upload)
+                except (GitAuthError, BranchNotFound):
+                    raise
+                except GitError as error:
+                    if not upload.believes or (isinstance(error, AnswerLost) and not isinstance(error, CutShort)):
+                        raise
+                    log.info("git.rediscovered", repository=transport.place, reason=str(error))
+            client.knowledge.forget(transport.place, transport.host)
+        raise AssertionError  # the second time nothing is believed
 
-    async def _find(self, head: str, paths: Sequence[str]) -> dict[str, tuple[str, bool]]:
+    async def _find(self, upload: UploadPack, head: str, paths: Sequence[str]) -> dict[str, tuple[str, bool]]:
         """Walk to all paths together, one fetch for each level; give what was found: its hash, and whether a file."""
-        await self._fetch([head], "tree:0", deepen=True)
-        root = tree_of(self.client.objects[head])
-        walks = [_Walk(path, components(path), root) for path in paths if path != "/"]
+        named = {path: components(path) for path in paths if path != "/"}
+        old = self.client.knowledge.head(upload.transport.place, self._ref)
+        if head not in self.objects and old in self.objects:
+            await upload.since(old, head)
+        await upload.need([head], head, "tree:0")
+        root = tree_of(self.objects[head])
+        walks = [_Walk(path, parts, root) for path, parts in named.items()]
         found: dict[str, tuple[str, bool]] = {"/": (root, False)} if "/" in paths else {}
         while walks:
-            await self._fetch([walk.tree for walk in walks], "tree:0")
-            trees = {walk.tree: entries_of(self.client.objects[walk.tree]) for walk in walks}
+            await upload.need([walk.tree for walk in walks], head, "tree:0")
+            trees = {walk.tree: entries_of(self.objects[walk.tree]) for walk in walks}
             walks = [after for walk in walks if (after := walk.step(trees[walk.tree], found))]
         directories = [key for key, is_file in found.values() if not is_file]
-        await self._fetch(directories, "tree:0")
+        await upload.need(directories, head, "tree:0")
         return found
 
-    async def _fetch(self, wanted: Sequence[str], filter: str, *, deepen: bool = False) -> None:  # noqa: A002
-        """Fetch those objects that are not known yet."""
-        client = self.client
-        missing = [key for key in dict.fromkeys(wanted) if key not in client.objects]
-        if not missing:
-            return
-        http = await self._connected()
-        request = protocol.fetch_request(missing, filter=filter, deepen=deepen)
-        pack = protocol.read_fetch(await http.post("git-upload-pack", request))
-        if len(pack) > _LARGE_PACK:
-            objects = await asyncio.to_thread(read_pack, pack, client.objects, client.max_pack_bytes)
-        else:
-            objects = read_pack(pack, client.objects, client.max_pack_bytes)
-        client.objects.add({key: objects[key] for key in missing if key in objects})
-        absent = [key for key in missing if key not in client.objects]
-        if absent:
-            raise GitError(f"{self.url} did not send {len(absent)} of {len(missing)} objects asked for: {absent[0]}")
-
     def _content(self, path: str, key: str, is_file: bool) -> bytes:  # noqa: FBT001 - goes with the hash
-        found = self.client.objects[key]
+        found = self.objects[key]
         if not is_file:
             return "\n".join(listing_of(found)).encode("utf-8", "surrogateescape")
         if found.kind != BLOB:
-            raise GitError(f"{self.url} sent something else for the file {path}")
+            raise GitError(f"{self.target.url} sent something else for the file {path}")
         if len(found.data) > self.client.max_file_bytes:
             raise EditError(f"{path} has {len(found.data)} bytes, more than git.max_file allows")
         return found.data
+
+
+async def _descends(upload: UploadPack, commit: str, now: str) -> bool:
+    """Tell whether `now` has a commit in its history, as far back as somebody can have pushed since it was sent."""
+    parent = upload.objects
+    came = await upload.ancestors(commit, now)
+    waiting, seen = [now], set(parent)
+    while came and waiting and len(seen) < _MOST_COMMITS + len(parent):
+        each = waiting.pop()
+        if each == commit:
+            return True
+        if each in came and each not in seen:
+            waiting += parents_of(came[each])
+        seen.add(each)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +246,3 @@ class _Walk:
             return _Walk(self.path, rest, key)
         found[self.path] = (key, not self.path.endswith("/"))
         return None
-
-
-def _without_login(url: str) -> str:
-    parts = urlsplit(url.strip())
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/")))

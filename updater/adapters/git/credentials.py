@@ -1,81 +1,78 @@
-"""Which user name and password a repository is written with: of a named Secret, or Argo CD's own for it."""
+"""Which Secret holds the credentials of a repository: the one that is named, or Argo CD's own."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
 
 from updater.domain.errors import GitAuthError
 from updater.domain.target import Branch
-from updater.ports import RepositorySecrets
+from updater.formats.repository_url import covers, normalised
+from updater.ports import LabelledSecret, RepositorySecrets
 
 _LABEL = "argocd.argoproj.io/secret-type"
+CREDENTIALS = (
+    "password",
+    "bearerToken",
+    "sshPrivateKey",
+    "githubAppPrivateKey",
+    "gcpServiceAccountKey",
+    "useAzureWorkloadIdentity",
+    "useAwsWorkloadIdentity",
+    "awsAccessKeyID",
+)
+"""The fields that tell who somebody is, in the order in which they count; others tell how the server is reached."""
+
+Fields = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class GitLogin:
-    """How a server is to be spoken to."""
-
-    username: str = ""
-    password: str = ""
-    insecure: bool = False
-    """Do not verify the server's certificate."""
-
-    def __repr__(self) -> str:
-        return "GitLogin(***)"
-
-
-async def find_login(secrets: RepositorySecrets, branch: Branch, argocd_namespace: str) -> GitLogin:
-    """Read the credentials that a branch names.
+async def find_fields(secrets: RepositorySecrets, branch: Branch, argocd_namespace: str) -> tuple[str, Fields]:
+    """Read the Secret that a branch's credentials name; return what it is called, and its fields.
 
     Raises:
         SecretNotFound: the Secret does not exist.
-        GitAuthError: it does not hold what is needed, or Argo CD knows no credentials for the repository.
+        GitAuthError: Argo CD knows no credentials for the repository, or they cannot be understood.
         ClusterError: it could not be read now.
     """
-    if branch.credentials == "repocreds":
-        return await _repository_login(secrets, branch.url, argocd_namespace)
-    namespace, _, name = branch.credentials.removeprefix("secret:").partition("/")
-    data = await secrets.secret(namespace, name)
-    return _login(data, f"Secret {namespace}/{name}")
+    source, _, rest = branch.credentials.partition(":")
+    if source == "repocreds":
+        found = await secrets.secrets_labelled(argocd_namespace, _LABEL, ("repository", "repo-creds"))
+        return _of_argocd(found, branch.url, rest)
+    namespace, _, name = rest.partition("/")
+    place = f"Secret {namespace}/{name}"
+    return place, _texts(await secrets.secret(namespace, name), place)
 
 
-async def _repository_login(secrets: RepositorySecrets, url: str, namespace: str) -> GitLogin:
-    """Take Argo CD's credentials: those of the repository itself, else those of the longest prefix that has some."""
-    found = await secrets.secrets_labelled(namespace, _LABEL, ("repository", "repo-creds"))
+def _of_argocd(found: Sequence[LabelledSecret], url: str, project: str) -> tuple[str, Fields]:
+    """Take what Argo CD would: the repository's own Secret, or, where that has no credentials, a template's as well.
+
+    A Secret that is of a project serves no other project.
+    """
     wanted = normalised(url)
-    exact = [each for each in found if each.labels[_LABEL] == "repository" and _url(each.data) == wanted]
-    prefixed = [each for each in found if each.labels[_LABEL] == "repo-creds" and _covers(_url(each.data), wanted)]
-    prefixed.sort(key=lambda each: len(_url(each.data)), reverse=True)
-    for each in (*exact, *prefixed):
-        if "password" in each.data:
-            return _login(each.data, f"Secret {each.namespace}/{each.name}")
+    allowed = [each for each in found if _project(each) in ("", project)]
+    own = [each for each in allowed if each.labels[_LABEL] == "repository" and _url(each) == wanted]
+    own.sort(key=_project, reverse=True)
+    templates = [each for each in allowed if each.labels[_LABEL] == "repo-creds" and covers(_url(each), wanted)]
+    templates.sort(key=lambda each: (len(_url(each)), _project(each)), reverse=True)
+    for secret in (*own[:1], *templates):
+        if any(field in secret.data for field in CREDENTIALS):
+            place = f"Secret {secret.namespace}/{secret.name}"
+            return place, {**_texts(secret.data, place), **(_texts(own[0].data, place) if own else {})}
+    others = any(_url(each) == wanted for each in found if each not in allowed)
+    hint = "those it has are of another project; " if others else ""
     raise GitAuthError(
-        f"Argo CD has no user name and password for {wanted}: add the repository in Argo CD, "
-        "or use write-back-method git:secret:<namespace>/<name>",
+        f"Argo CD has no credentials for {wanted}{f' in project {project}' if project else ''}: {hint}add the "
+        "repository in Argo CD, or use write-back-method git:secret:<namespace>/<name>",
     )
 
 
-def _login(data: Mapping[str, bytes], place: str) -> GitLogin:
-    if "password" not in data:
-        raise GitAuthError(f"{place} has no field password: add username and password, or a token as password")
+def _project(secret: LabelledSecret) -> str:
+    return secret.data.get("project", b"").decode("utf-8", "replace").strip()
+
+
+def _url(secret: LabelledSecret) -> str:
+    return normalised(secret.data.get("url", b"").decode("utf-8", "replace"))
+
+
+def _texts(data: Mapping[str, bytes], place: str) -> Fields:
     try:
-        username, password = data.get("username", b"").decode().strip(), data["password"].decode().strip()
+        return {key: value.decode().strip() for key, value in data.items()}
     except UnicodeDecodeError:
-        raise GitAuthError(f"{place} has a username or password that is no UTF-8 text: correct it") from None
-    insecure = data.get("insecure", b"").strip().lower() == b"true"
-    return GitLogin(username or "git", password, insecure)
-
-
-def _url(data: Mapping[str, bytes]) -> str:
-    return normalised(data.get("url", b"").decode("utf-8", "replace"))
-
-
-def _covers(prefix: str, url: str) -> bool:
-    return bool(prefix) and (url == prefix or url.startswith(f"{prefix.rstrip('/')}/"))
-
-
-def normalised(url: str) -> str:
-    """Spell a URL as Argo CD compares them: without user, `.git` and a slash at its end, the host in lower case."""
-    parts = urlsplit(url.strip())
-    host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
-    return f"{parts.scheme.lower()}://{host}{parts.path.rstrip('/').removesuffix('.git')}"
+        raise GitAuthError(f"{place} has a field that is no UTF-8 text: correct it") from None

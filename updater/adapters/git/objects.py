@@ -8,10 +8,12 @@ from datetime import datetime
 from dulwich.objects import Commit, ObjectID, Tree
 
 from updater.domain.errors import EditError, GitError
-from updater.formats.packs import BLOB, COMMIT, TREE, GitObject
+from updater.formats.deltas import create_delta
+from updater.formats.packs import BLOB, COMMIT, TREE, GitObject, Sent
 from updater.ports import Author, Sign, Tip
 
 _FILE = 0o100644
+_HASH = 20
 
 
 class ObjectCache(Mapping[str, GitObject]):
@@ -43,6 +45,30 @@ class ObjectCache(Mapping[str, GitObject]):
             self._bytes -= len(dropped.data)
 
 
+class Held(Mapping[str, GitObject]):
+    """The objects that one batch has seen stay with it, whatever the cache drops meanwhile."""
+
+    def __init__(self, cache: ObjectCache) -> None:
+        self.cache = cache
+        self._held: dict[str, GitObject] = {}
+
+    def __getitem__(self, key: str) -> GitObject:
+        found = self._held.get(key)
+        if found is None:
+            found = self._held[key] = self.cache[key]
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def hold(self, objects: Mapping[str, GitObject]) -> None:
+        self._held |= objects
+        self.cache.add(objects)
+
+
 Entries = dict[str, tuple[int, str]]
 """Of a tree: mode and hash by name."""
 
@@ -53,6 +79,12 @@ def tree_of(commit: GitObject) -> str:
     if commit.kind != COMMIT or not first.startswith(b"tree "):
         raise GitError("the server sent something else for a commit")
     return first[len(b"tree ") :].decode("ascii", "replace")
+
+
+def parents_of(commit: GitObject) -> list[str]:
+    """Return the hashes of a commit's parents."""
+    headers = commit.data.partition(b"\n\n")[0].split(b"\n")
+    return [line[len(b"parent ") :].decode("ascii", "replace") for line in headers if line.startswith(b"parent ")]
 
 
 def entries_of(tree: GitObject) -> Entries:
@@ -151,12 +183,12 @@ def with_files(
     root: str,
     files: Mapping[str, bytes],
     known: Mapping[str, GitObject],
-) -> tuple[str, dict[str, GitObject]]:
-    """Put files into a tree; return the new root, and all objects that are new.
+) -> tuple[str, dict[str, Sent]]:
+    """Put files into a tree; return the new root, and by hash all that has to be sent for it.
 
     The trees on the way are known: whoever read the files has walked them.
     """
-    made: dict[str, GitObject] = {}
+    made: dict[str, Sent] = {}
     return _with_files(root, [(components(path), data) for path, data in files.items()], known, made), made
 
 
@@ -164,7 +196,7 @@ def _with_files(
     tree: str,
     files: Sequence[tuple[list[str], bytes]],
     known: Mapping[str, GitObject],
-    made: dict[str, GitObject],
+    made: dict[str, Sent],
 ) -> str:
     entries = entries_of(known[tree]) if tree else {}
     below: dict[str, list[tuple[list[str], bytes]]] = {}
@@ -172,17 +204,37 @@ def _with_files(
         if rest:
             below.setdefault(name, []).append((rest, data))
         else:
-            mode = entries[name][0] if name in entries else _FILE
-            entries[name] = (mode, _added(GitObject(BLOB, data), made))
+            mode, old = entries.get(name, (_FILE, ""))
+            entries[name] = (mode, _added(GitObject(BLOB, data), old, known, made))
     for name, inner in below.items():
-        entries[name] = (stat.S_IFDIR, _with_files(entries[name][1] if name in entries else "", inner, known, made))
-    return _added(tree_object(entries), made)
+        old = entries[name][1] if name in entries else ""
+        entries[name] = (stat.S_IFDIR, _with_files(old, inner, known, made))
+    return _added(tree_object(entries), tree, known, made)
 
 
-def _added(new: GitObject, made: dict[str, GitObject]) -> str:
+def _added(new: GitObject, old: str, known: Mapping[str, GitObject], made: dict[str, Sent]) -> str:
+    """Note what is to be sent: nothing that is there already, else a delta where that saves much."""
     key = new.hash
-    made[key] = new
+    if key == old:
+        return key
+    before = known.get(old) if old else None
+    delta = create_delta(_pieces(before), _pieces(new)) if before and before.kind == new.kind else b""
+    small = delta and len(delta) < len(new.data) // 2
+    made[key] = Sent(new, old, delta) if small else Sent(new)
     return key
+
+
+def _pieces(each: GitObject) -> list[bytes]:
+    """Split an object where it is likely to be the same as before: a tree by entries, a file by lines."""
+    if each.kind != TREE:
+        return each.data.splitlines(keepends=True)
+    pieces = []
+    start = 0
+    while start < len(each.data):
+        end = each.data.index(b"\0", start) + 1 + _HASH
+        pieces.append(each.data[start:end])
+        start = end
+    return pieces
 
 
 def _name(path: bytes) -> str:
