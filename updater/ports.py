@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from updater.domain.application import Application, ApplicationName
+from updater.domain.application_sets import ApplicationSetRules
 from updater.domain.candidates import Build, Snapshot
 from updater.domain.change import Edit
 from updater.domain.decision import Memory
@@ -119,6 +120,22 @@ class ApplicationWriter(Protocol):
             Misconfigured: the source cannot take them.
             ApplicationConflict: somebody else was faster, also on a second try.
             ClusterError: refused or unreachable.
+        """
+        ...
+
+    async def holds(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        """Tell whether the target's parameters hold the edits now.
+
+        Raises:
+            Misconfigured, ClusterError: as `set_images`.
+        """
+        ...
+
+    async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:
+        """Return what an ApplicationSet says of changes to the Applications that it generates.
+
+        Raises:
+            ClusterError: it is not there, or could not be read now.
         """
         ...
 

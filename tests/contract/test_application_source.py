@@ -179,6 +179,25 @@ async def test_an_application_is_read_as_it_is(world: World) -> None:
     assert seen.live_images is None
 
 
+async def test_application_set_that_generates_an_application_is_known(world: World) -> None:
+    owned = application()
+    owned["metadata"]["ownerReferences"] = [
+        {"kind": "Project", "name": "x"},
+        {"kind": "ApplicationSet", "name": "shops"},
+    ]
+    world.put(owned)
+    async with listening(world) as events:
+        [seen] = [event.application for event in await _until(events, Listed) if isinstance(event, Seen)]
+    assert seen.generated_by == "shops"
+
+
+async def test_whether_an_edit_holds_is_told(world: World) -> None:
+    world.put(application())
+    assert not await world.cluster.holds(target(), [edit()])
+    assert await world.cluster.set_images(target(), [edit()])
+    assert await world.cluster.holds(target(), [edit()])
+
+
 def hydrated(**dry: Any) -> dict[str, Any]:
     """Make an Application whose manifests are rendered into another branch."""
     dry_source = {"repoURL": "https://git.example.com/dry.git", "path": "shop", "targetRevision": "main", **dry}

@@ -62,3 +62,33 @@ async def test_dry_source_of_a_hydrator_is_written_in_git(place: Installation) -
         await daemon.wait_for("application.refreshed")
     assert updated["commit"] == place.run_git("rev-parse", "main")
     assert "value: v2.0" in place.file()
+
+
+async def test_application_set_that_takes_a_write_back_is_named_and_not_fought(place: Installation) -> None:
+    application_set = {"kind": "ApplicationSet", "metadata": {"name": "demos", "namespace": "argocd"}, "spec": {}}
+    place.put(application_set)
+    owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "demos", "uid": "1"}
+
+    def generate() -> None:
+        place.application(
+            annotations={"write-back-method": "argocd"},
+            source={"path": "manifests/helm", "targetRevision": "main", "helm": {"releaseName": "demo"}},
+            metadata={"ownerReferences": [owner]},
+        )
+
+    generate()
+    await place.push("v2.0")
+    async with place.daemon() as daemon:
+        warning = (await daemon.wait_for("application.generated")).event
+        await daemon.wait_for("image.updated")
+        generate()
+        failed = (await daemon.wait_for("image.write_failed")).event
+        await daemon.wait_for("round.finished", count=6)
+        assert not daemon.events("image.held")
+        assert len(daemon.events("image.updated")) == 1
+        application_set["spec"] = {"ignoreApplicationDifferences": [{"jqPathExpressions": [".spec.source.helm"]}]}
+        place.put(application_set)
+        await daemon.wait_for("image.updated", count=2)
+    assert "jsonPointers: [/spec/source/helm/parameters]" in str(warning["reason"])
+    assert "v2.0 was written, and is gone again" in str(failed["reason"])
+    assert place.stored()["spec"]["source"]["helm"]["parameters"][0]["value"] == "v2.0"

@@ -24,11 +24,18 @@ Manifest = dict[str, Any]
 
 _GROUPS = {
     "applications": "argoproj.io/v1alpha1",
+    "applicationsets": "argoproj.io/v1alpha1",
     "imageupdaters": "argocd-image-updater.argoproj.io/v1alpha1",
     "leases": "coordination.k8s.io/v1",
     "secrets": "v1",
 }
-_KINDS = {"applications": "Application", "imageupdaters": "ImageUpdater", "leases": "Lease", "secrets": "Secret"}
+_KINDS = {
+    "applications": "Application",
+    "applicationsets": "ApplicationSet",
+    "imageupdaters": "ImageUpdater",
+    "leases": "Lease",
+    "secrets": "Secret",
+}
 _PLURALS = {kind: plural for plural, kind in _KINDS.items()}
 _WRITES = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _SELECTOR = re.compile(r"([^ =,!]+)\s+in\s+\(([^)]*)\)|([^ =,!]+)=([^,]*)")

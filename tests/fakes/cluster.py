@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from updater.domain.application import Application, ApplicationName, Parameter, Source
+from updater.domain.application_sets import ApplicationSetRules, written_pointer
 from updater.domain.change import Edit
 from updater.domain.errors import ClusterError
 from updater.domain.resources import ImageUpdater, ResourceName
@@ -22,6 +23,8 @@ class FakeCluster:
     resources: dict[ResourceName, ImageUpdater] = field(default_factory=dict)
     refreshed: list[ApplicationName] = field(default_factory=list)
     patched: list[ApplicationName] = field(default_factory=list)
+    application_sets: dict[tuple[str, str], ApplicationSetRules] = field(default_factory=dict)
+    """By namespace and name; each takes back at once what it does not spare."""
     error: ClusterError | None = None
     """Raised by every write while it is set."""
     _events: asyncio.Queue[ClusterEvent] = field(default_factory=asyncio.Queue)
@@ -57,6 +60,16 @@ class FakeCluster:
         while True:
             yield await self._events.get()
 
+    async def holds(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        source = self.applications[target.application].sources[target.source]
+        return _merged(source, target.kind, edits) == source
+
+    async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:
+        rules = self.application_sets.get((namespace, name))
+        if rules is None:
+            raise ClusterError(f"get applicationsets.argoproj.io {name} in namespace {namespace}: 404 not found")
+        return rules
+
     async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
         if self.error:
             raise self.error
@@ -68,6 +81,9 @@ class FakeCluster:
         self.patched.append(application.name)
         sources = (*application.sources[: target.source], changed, *application.sources[target.source + 1 :])
         self.put(replace(application, sources=sources))
+        rules = self.application_sets.get((application.name.namespace, application.generated_by))
+        if rules and not rules.spare(application.name.name, written_pointer(application, target)):
+            self.put(application)
         return True
 
     async def refresh(self, name: ApplicationName) -> None:

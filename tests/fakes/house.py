@@ -24,7 +24,8 @@ SETTINGS = Settings(
     shutdown=Shutdown(grace=Duration(5)),
 )
 _PACE = Pace(linger=0.01, first_retry=0.02)
-_PATIENCE = 5.0
+_PATIENCE = Pace(first_retry=3600, longest_retry=3600)
+_SECONDS = 5.0
 
 LogEvent = MutableMapping[str, Any]
 
@@ -38,6 +39,8 @@ class House:
     git: FakeGit = field(default_factory=FakeGit)
     store: MemoryStore = field(default_factory=MemoryStore)
     pace: Pace = _PACE
+    patience: Pace = _PATIENCE
+    """With Applications whose ApplicationSet takes back what is written; without end, unless a test says otherwise."""
     events: Sequence[LogEvent] = ()
 
     @asynccontextmanager
@@ -70,12 +73,13 @@ class House:
             SETTINGS, self.cluster, self.registry, self.git, self.store, now, once=once, dry_run=dry_run
         )
         pipeline.writer.pace = self.pace
+        pipeline.writer.patcher.patience = self.patience
         return pipeline
 
 
 async def eventually(true: Callable[[], bool], what: Callable[[], str]) -> None:
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_SECONDS):
             while not true():  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.005)
     except TimeoutError:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from updater.domain.application import Application, ApplicationName, Parameter, Source
-from updater.domain.errors import Misconfigured
+from updater.domain.application_sets import ApplicationSetRules, IgnoreRule
+from updater.domain.errors import ClusterError, Misconfigured
 
 ANNOTATION_PREFIX = "argocd-image-updater.argoproj.io/"
 REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
@@ -21,11 +22,17 @@ class _Wire(msgspec.Struct, rename="camel", gc=False):
     """A JSON object; fields that are not named here are skipped unread."""
 
 
+class _Owner(_Wire):
+    kind: str = ""
+    name: str = ""
+
+
 class _Metadata(_Wire):
     name: str = ""
     namespace: str = ""
     annotations: dict[str, str | None] | None = None
     labels: dict[str, str | None] | None = None
+    owner_references: list[_Owner] | None = None
 
 
 class _Parameter(_Wire):
@@ -91,6 +98,25 @@ class _Manifest(_Wire):
     status: _Status | None = None
 
 
+class _IgnoreRule(_Wire):
+    name: str | None = None
+    json_pointers: list[str] | None = None
+    jq_path_expressions: list[str] | None = None
+
+
+class _SyncPolicy(_Wire):
+    applications_sync: str | None = None
+
+
+class _ApplicationSetSpec(_Wire):
+    sync_policy: _SyncPolicy | None = None
+    ignore_application_differences: list[_IgnoreRule] | None = None
+
+
+class _ApplicationSet(_Wire):
+    spec: _ApplicationSetSpec
+
+
 _decoder = msgspec.json.Decoder(_Manifest)
 
 
@@ -118,6 +144,23 @@ def convert_application(manifest: object, default_namespace: str) -> Application
         raise _unreadable(error) from None
 
 
+def decode_application_set(raw: bytes) -> ApplicationSetRules:
+    """Read from an ApplicationSet's JSON what it says of changes by others.
+
+    Raises:
+        ClusterError: it is none.
+    """
+    try:
+        spec = msgspec.json.decode(raw, type=_ApplicationSet).spec
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ClusterError(f"the ApplicationSet cannot be read: {error}") from None
+    rules = (
+        IgnoreRule(each.name or "", tuple(each.json_pointers or ()), tuple(each.jq_path_expressions or ()))
+        for each in spec.ignore_application_differences or ()
+    )
+    return ApplicationSetRules((spec.sync_policy or _SyncPolicy()).applications_sync or "", tuple(rules))
+
+
 def _unreadable(error: Exception) -> Misconfigured:
     return Misconfigured(f"the Application cannot be read: {error}")
 
@@ -132,8 +175,13 @@ def _application(manifest: _Manifest, default_namespace: str) -> Application:
         labels={sys.intern(key): _text(value) for key, value in (metadata.labels or {}).items()},
         project=_text(spec.project) or "default",
         sources=_sources(spec, status),
+        generated_by=_application_set(metadata.owner_references or ()),
         live_images=None if status.summary is None else _texts(status.summary.images),
     )
+
+
+def _application_set(owners: Iterable[_Owner]) -> str:
+    return next((sys.intern(owner.name) for owner in owners if owner.kind == "ApplicationSet"), "")
 
 
 def _own_annotations(annotations: Mapping[str, str | None]) -> dict[str, str]:
@@ -148,20 +196,19 @@ def _sources(spec: _Spec, status: _Status) -> tuple[Source, ...]:
     """Give the sources in Argo CD's order of precedence: hydrator, then the list, then the single one."""
     status_type = status.source_type or ""
     if spec.source_hydrator is not None:
+        dry = spec.source_hydrator.dry_source
         # The status speaks of what was hydrated: plain manifests, whatever they were made of.
-        return _single(spec.source_hydrator.dry_source, "" if status_type == "Directory" else status_type)
+        inherited = "" if status_type == "Directory" else status_type
+        return (_source(dry, inherited, "/spec/sourceHydrator/drySource"),) if dry is not None else ()
     if spec.sources:
         types: Sequence[str] = status.source_types or ()
         known = types if len(types) == len(spec.sources) else [""] * len(spec.sources)
-        return tuple(_source(source, kind) for source, kind in zip(spec.sources, known, strict=True))
-    return _single(spec.source, status_type)
+        numbered = enumerate(zip(spec.sources, known, strict=True))
+        return tuple(_source(source, kind, f"/spec/sources/{index}") for index, (source, kind) in numbered)
+    return (_source(spec.source, status_type, "/spec/source"),) if spec.source is not None else ()
 
 
-def _single(source: _Source | None, status_type: str) -> tuple[Source, ...]:
-    return (_source(source, status_type),) if source is not None else ()
-
-
-def _source(source: _Source, status_type: str) -> Source:
+def _source(source: _Source, status_type: str, pointer: str) -> Source:
     helm, kustomize, plugin = source.helm or _Helm(), source.kustomize or _Kustomize(), source.plugin or _Plugin()
     return Source(
         repo_url=_text(source.repo_url),
@@ -175,6 +222,7 @@ def _source(source: _Source, status_type: str) -> Source:
         value_files=_texts(helm.value_files),
         kustomize_images=_texts(kustomize.images),
         plugin_env=_parameters(plugin.env),
+        pointer=sys.intern(pointer),
     )
 
 

@@ -13,6 +13,7 @@ import structlog
 from updater.adapters.argocd import REFRESH_ANNOTATION
 from updater.adapters.manifests import Files, load_manifests, rewrite
 from updater.domain.application import Application, ApplicationName
+from updater.domain.application_sets import ApplicationSetRules
 from updater.domain.change import Edit
 from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFound
 from updater.domain.resources import ImageUpdater, ResourceName
@@ -91,6 +92,19 @@ class DirectoryCluster:
             return edit_application(text, name, target.source, target.kind, edits, self._default_namespace)
 
         return await self._edit(name, change)
+
+    async def holds(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        name = target.application
+        path = self._path(name, await self._load())
+        try:
+            text = await asyncio.to_thread(path.read_text, "utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ClusterError(f"{path} cannot be read: {error}") from error
+        return edit_application(text, name, target.source, target.kind, edits, self._default_namespace) == text
+
+    async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:  # noqa: ARG002 - see below
+        """Promise that what is written stays: a directory has no controller that takes it back."""
+        return ApplicationSetRules(sync="create-only")
 
     async def refresh(self, name: ApplicationName) -> None:
         def change(text: str) -> str:

@@ -40,6 +40,8 @@ class Source:
     value_files: tuple[str, ...] = ()
     kustomize_images: tuple[str, ...] = ()
     plugin_env: tuple[Parameter, ...] = ()
+    pointer: str = "/spec/source"
+    """Where it stands in the Application, as a JSON pointer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +54,7 @@ class Application:
     labels: Mapping[str, str] = field(default_factory=dict)
     project: str = "default"
     sources: tuple[Source, ...] = ()
+    generated_by: str = ""
+    """The ApplicationSet, in the same namespace, whose controller made it; empty when none did."""
     live_images: tuple[str, ...] | None = None
     """`status.summary.images`; None when Argo CD has not said anything yet."""

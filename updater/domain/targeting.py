@@ -116,7 +116,8 @@ def _key(kind: FileKind, image: ImageReference, keys: ImageKeys) -> str:
     """Tell under which name the image's version stands in a target of a kind."""
     if kind in _BY_NAME:
         return keys.kustomize_name or str(image.repository)
-    return keys.spec or keys.tag or DEFAULT_KEYS.tag
+    unknown = kind is FileKind.OVERRIDE  # it may turn out to go by name
+    return keys.spec or keys.tag or (str(image.repository) if unknown else DEFAULT_KEYS.tag)
 
 
 def _credentials(application: Application, text: str) -> str:

@@ -1,22 +1,49 @@
-"""Write to the Application itself: a narrow patch of the parameters that are ours."""
+"""Write to the Application itself: a narrow patch of the parameters that are ours.
+
+An Application that an ApplicationSet generates may lose what is written to it: its controller makes it again as the
+template has it. That is no person's rollback, so nothing is remembered that could be taken for one, and the write is
+tried again ever more rarely.
+"""
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import structlog
 
 from updater.domain.application import ApplicationName
+from updater.domain.application_sets import written_pointer
 from updater.domain.errors import ClusterError, EditError, Misconfigured, StoreError
-from updater.domain.messages import UpdateDecided
+from updater.domain.image import ImageVersion
+from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import ApplicationTarget
 from updater.ports import ApplicationWriter, WriteMemory
 from updater.stages.board import Board
+from updater.stages.keyed import Pace, retry_delay
 from updater.stages.present import edit_for
 
 log = structlog.get_logger()
 
 Waiting = Mapping[Hashable, UpdateDecided]
+
+_PATIENCE = Pace(first_retry=60, longest_retry=1800)
+_MOST_REMEMBERED = 10_000
+
+
+class _TakenBack(Exception):
+    """What was written before did not stay, and it is too early to write again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Patched:
+    """What was last written to an Application whose ApplicationSet may take it back."""
+
+    version: ImageVersion
+    at: datetime
+    taken_back: int = 0
+    """How often in a row, before."""
+    gone: bool = False
+    """Whether it has been seen to be taken back as well."""
 
 
 @dataclass
@@ -28,6 +55,10 @@ class ApplicationPatcher:
     board: Board
     now: Callable[[], datetime]
     dry_run: bool = False
+    patience: Pace = _PATIENCE
+    """How long to wait before writing again what was taken back."""
+    _patched: dict[ImageIdentity, _Patched] = field(default_factory=dict)
+    _warned: dict[ApplicationName, str] = field(default_factory=dict)
 
     async def write(self, name: ApplicationName, batch: Waiting) -> Waiting:
         """Patch one Application; return what has to be tried again."""
@@ -37,8 +68,8 @@ class ApplicationPatcher:
                 self.board.would_update(name, decided.image.alias, decided.current.version, decided.decision)
                 continue
             try:
-                await self._patch(decided)
-            except (ClusterError, EditError, Misconfigured, StoreError) as error:
+                await self._write(decided)
+            except (ClusterError, EditError, Misconfigured, StoreError, _TakenBack) as error:
                 self.board.write_failed(name, decided.image.alias, str(error))
                 again[identity] = decided
             except Exception as error:
@@ -47,15 +78,70 @@ class ApplicationPatcher:
                 again[identity] = decided
         return again
 
-    async def _patch(self, decided: UpdateDecided) -> None:
-        name, image, update = decided.tracked.name, decided.image, decided.decision
-        target = image.target
+    async def _write(self, decided: UpdateDecided) -> None:
+        target = decided.image.target
         assert isinstance(target, ApplicationTarget)  # noqa: S101 - the writer sends Git targets another way
-        if update.released:
-            await self.memory.rejected(name, image.alias, target, update.released)
-        changed = await self.applications.set_images(target, [edit_for(image, update.version)])
-        await self.memory.written(name, image.alias, target, update.version, "", self.now())
-        if changed:
+        name, alias, version = decided.tracked.name, decided.image.alias, decided.decision.version
+        if decided.decision.released:
+            await self.memory.rejected(name, alias, target, decided.decision.released)
+        threat = await self._threat(decided, target)
+        if threat:
+            before = await self._stayed(decided, target, threat)
+            await self._patch(decided, target)
+            _make_room(self._patched)
+            self._patched[decided.identity] = _Patched(version, self.now(), before.taken_back if before else 0)
+            return
+        await self._patch(decided, target)
+        await self.memory.written(name, alias, target, version, "", self.now())
+
+    async def _patch(self, decided: UpdateDecided, target: ApplicationTarget) -> None:
+        name, image, update = decided.tracked.name, decided.image, decided.decision
+        if await self.applications.set_images(target, [edit_for(image, update.version)]):
             self.board.updated(name, image.alias, decided.current.version, update, "")
         else:
             self.board.write_settled(name, image.alias)
+
+    async def _threat(self, decided: UpdateDecided, target: ApplicationTarget) -> str:
+        """Say who may take back what is written, and what helps; empty when nobody does. It is warned of once."""
+        application = decided.tracked.application
+        if not application.generated_by:
+            return ""
+        owner = f"ApplicationSet {application.name.namespace}/{application.generated_by}"
+        pointer = written_pointer(application, target)
+        remedy = f"add jsonPointers: [{pointer}] to its spec.ignoreApplicationDifferences, or use write-back-method git"
+        threat = f"{owner} takes back what is written to the Applications that it generates: {remedy}"
+        try:
+            rules = await self.applications.application_set(application.name.namespace, application.generated_by)
+        except ClusterError as error:
+            threat = f"{owner} may take back what is written to the Applications that it generates: {error}; {remedy}"
+        else:
+            if rules.spare(application.name.name, pointer):
+                return ""
+        if self._warned.get(application.name) != threat:
+            _make_room(self._warned)
+            self._warned[application.name] = threat
+            self.board.taken_back(application.name, threat)
+        return threat
+
+    async def _stayed(self, decided: UpdateDecided, target: ApplicationTarget, threat: str) -> _Patched | None:
+        """Look whether what was written before is still there; None when it is, or there is nothing to look for.
+
+        Raises:
+            _TakenBack: it is not, and it is too early to write again.
+        """
+        before = self._patched.get(decided.identity)
+        if before is None:
+            return None
+        if not before.gone and await self.applications.holds(target, [edit_for(decided.image, before.version)]):
+            return None
+        self._patched[decided.identity] = replace(before, gone=True)
+        times = before.taken_back + 1
+        if self.now() < before.at + timedelta(seconds=retry_delay(self.patience, times)):
+            raise _TakenBack(f"{before.version} was written, and is gone again: {threat}; it is tried ever more rarely")
+        return replace(before, taken_back=times)
+
+
+def _make_room(remembered: dict[ImageIdentity, _Patched] | dict[ApplicationName, str]) -> None:
+    """Forget what is remembered when it becomes too much: Applications of pull requests come and go."""
+    if len(remembered) >= _MOST_REMEMBERED:
+        remembered.clear()

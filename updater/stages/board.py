@@ -85,6 +85,8 @@ class Board:
         if image is None:
             return
         known, image.decision = image.decision, decision
+        if not isinstance(decision, Update):
+            image.write_error = ""  # nothing waits to be written any more
         if known is not None and _same(known, decision):
             return
         _log_decision({**_place(name, alias), "image": image.name}, decision)
@@ -118,6 +120,11 @@ class Board:
             return
         image.write_error = message
         log.warning("image.write_failed", **_place(name, alias), image=image.name, reason=message)
+
+    def taken_back(self, name: ApplicationName, message: str) -> None:
+        """Warn that somebody takes back what is written to an Application, or may do so."""
+        if name in self._applications:
+            log.warning("application.generated", application=str(name), reason=message)
 
     def write_settled(self, name: ApplicationName, alias: str) -> None:
         """Note that the target could be read and needs nothing."""

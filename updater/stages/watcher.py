@@ -9,6 +9,7 @@ import structlog
 from updater.domain.application import Application, ApplicationName
 from updater.domain.governing import govern
 from updater.domain.messages import ApplicationGone, ApplicationSeen, TrackedApplication
+from updater.domain.places import Places
 from updater.domain.selection import Selection
 from updater.ports import ApplicationSource, Gone, Listed, Readable, ResourceGone, ResourceSeen, Seen, Unreadable
 from updater.stages.board import Board
@@ -32,6 +33,7 @@ class Watcher:
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once every Application that exists has been passed on."""
     selection: Selection = field(default_factory=Selection)
+    _places: Places = field(default_factory=Places)
     _known: dict[ApplicationName, Application] = field(default_factory=dict)
     """All there are: a resource may yet select those that say nothing themselves."""
     _told: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
@@ -75,8 +77,7 @@ class Watcher:
             await self._untrack(application.name)
         elif self._told.get(application.name) != tracked:
             self._told[application.name] = tracked
-            self.board.application_seen(tracked)
-            await self.out.put(ApplicationSeen(tracked))
+            await self._tell(self._places.put(tracked))
 
     async def _gone(self, name: ApplicationName) -> None:
         self.board.readable(str(name))
@@ -88,3 +89,9 @@ class Watcher:
         if self._told.pop(name, None):
             self.board.application_gone(name)
             await self.out.put(ApplicationGone(name))
+            await self._tell(self._places.remove(name))
+
+    async def _tell(self, settled: Iterable[TrackedApplication]) -> None:
+        for tracked in settled:
+            self.board.application_seen(tracked)
+            await self.out.put(ApplicationSeen(tracked))

@@ -1,7 +1,7 @@
 """Send each decided update to the ordered worker of its branch, or of its Application."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from updater.domain.application import ApplicationName
 from updater.domain.messages import ImageIdentity, UpdateDecided, UpdateWithdrawn
@@ -34,7 +34,7 @@ class Writer:
                 "write", tasks, self.branches.write, self.pace, self.branches_at_once
             )
             to_applications = KeyedWorkers[ApplicationName, UpdateDecided](
-                "patch", tasks, self.patcher.write, Pace(linger=0), _APPLICATIONS_AT_ONCE
+                "patch", tasks, self.patcher.write, replace(self.pace, linger=0), _APPLICATIONS_AT_ONCE
             )
             try:
                 while True:

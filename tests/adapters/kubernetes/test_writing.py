@@ -8,6 +8,7 @@ from tests.adapters.kubernetes.conftest import application
 from tests.fakes.apiserver import ApiServer, Fault, Manifest
 from updater.adapters.kubernetes.cluster import KubernetesCluster
 from updater.domain.application import ApplicationName
+from updater.domain.application_sets import ApplicationSetRules, IgnoreRule
 from updater.domain.change import Edit
 from updater.domain.errors import ApplicationConflict, ClusterError
 from updater.domain.image import ImageVersion
@@ -116,3 +117,27 @@ async def test_labelled_secrets_of_many_pages_are_found(server: ApiServer, clust
     for number in range(1_001):
         server.put({"kind": "Secret", "metadata": {"name": f"s{number:04}", "labels": {"kind": "repository"}}})
     assert len(await cluster.secrets_labelled("argocd", "kind", ["repository"])) == 1_001
+
+
+async def test_rules_of_an_application_set_are_read(server: ApiServer, cluster: KubernetesCluster) -> None:
+    rule = {"name": "demo", "jsonPointers": ["/spec/source/helm"], "jqPathExpressions": [".spec.source.kustomize"]}
+    spec = {"syncPolicy": {"applicationsSync": "create-update"}, "ignoreApplicationDifferences": [rule]}
+    server.put({"kind": "ApplicationSet", "metadata": {"name": "demos"}, "spec": spec})
+    assert await cluster.application_set("argocd", "demos") == ApplicationSetRules(
+        "create-update", (IgnoreRule("demo", ("/spec/source/helm",), (".spec.source.kustomize",)),)
+    )
+
+
+async def test_application_set_that_may_not_be_read_is_named_with_the_rule_to_add(
+    server: ApiServer, cluster: KubernetesCluster
+) -> None:
+    server.forbidden.add(("get", "applicationsets"))
+    with pytest.raises(ClusterError, match=r'apiGroups \["argoproj.io"\], resources \["applicationsets"\]'):
+        await cluster.application_set("argocd", "demos")
+
+
+async def test_whether_an_edit_holds_is_asked_of_the_server(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(application())
+    assert not await cluster.holds(TARGET, [EDIT])
+    await cluster.set_images(TARGET, [EDIT])
+    assert await cluster.holds(TARGET, [EDIT])

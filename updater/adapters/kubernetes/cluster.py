@@ -7,13 +7,21 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from updater.adapters.argocd import REFRESH_ANNOTATION
+from updater.adapters.argocd import REFRESH_ANNOTATION, decode_application_set
 from updater.adapters.argocd_patch import image_patch
 from updater.adapters.imageupdaters import decode_image_updater
-from updater.adapters.kubernetes.connection import APPLICATIONS, IMAGE_UPDATERS, SECRETS, ApiError, Connection
+from updater.adapters.kubernetes.connection import (
+    APPLICATION_SETS,
+    APPLICATIONS,
+    IMAGE_UPDATERS,
+    SECRETS,
+    ApiError,
+    Connection,
+)
 from updater.adapters.kubernetes.reflector import APPLICATION, Kind, Pace, Reflector
 from updater.adapters.secret_data import decode_secret
 from updater.domain.application import ApplicationName
+from updater.domain.application_sets import ApplicationSetRules
 from updater.domain.change import Edit
 from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFound
 from updater.domain.resources import ResourceName
@@ -175,6 +183,14 @@ class KubernetesCluster:
             if not next_page:
                 return found
         raise ClusterError(f"namespace {namespace} has more than {_MOST_PAGES * _PAGE} Secrets with the label {label}")
+
+    async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:
+        return decode_application_set(await self._connection.get(APPLICATION_SETS, namespace, name))
+
+    async def holds(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        return not image_patch(
+            self._object(await self._connection.get(APPLICATIONS, *target.application)), target, edits
+        )
 
     async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
         namespace, name = target.application

@@ -54,11 +54,13 @@ APPLICATIONS = Resource("/apis/argoproj.io/v1alpha1", "applications", "applicati
 IMAGE_UPDATERS = Resource(
     "/apis/argocd-image-updater.argoproj.io/v1alpha1", "imageupdaters", "imageupdaters.argocd-image-updater.argoproj.io"
 )
+APPLICATION_SETS = Resource("/apis/argoproj.io/v1alpha1", "applicationsets", "applicationsets.argoproj.io")
 SECRETS = Resource("/api/v1", "secrets", "secrets")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases", "leases.coordination.k8s.io")
 
 _VERBS = {
     APPLICATIONS: "get, list, watch, patch",
+    APPLICATION_SETS: "get",
     IMAGE_UPDATERS: "get, list, watch",
     SECRETS: "get, list",
     LEASES: "get, create, update",

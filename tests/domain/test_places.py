@@ -1,0 +1,130 @@
+"""Images that have one place for their versions: who writes there."""
+
+from dataclasses import replace
+
+import pytest
+
+from updater.domain.annotations import track
+from updater.domain.application import Application, ApplicationName, Source
+from updater.domain.messages import TrackedApplication
+from updater.domain.places import Places
+
+URL = "https://git.example.com/gitops.git"
+IMAGE = "quay.io/team/app"
+
+
+def tracked(name: str, images: str = f"app={IMAGE}:~1", path: str = "shop", **more: str) -> TrackedApplication:
+    """Read an Application whose images go to a values file that others may share."""
+    annotations = {
+        "image-list": images,
+        "write-back-method": "git",
+        "write-back-target": "helmvalues",
+        **{key.replace("__", ".").replace("_", "-"): value for key, value in more.items()},
+    }
+    source = Source(URL, path, "main", kind="Helm")
+    read = track(Application(ApplicationName("argocd", name), annotations, sources=(source,)), "argocd")
+    assert read is not None
+    return read
+
+
+def writers(*settled: TrackedApplication) -> set[tuple[str, str]]:
+    return {(each.name.name, image.alias) for each in settled for image in each.images}
+
+
+def test_applications_with_places_of_their_own_all_write() -> None:
+    places = Places()
+    one, two = tracked("one", path="one"), tracked("two", path="two")
+    assert places.put(one) == [one]
+    assert places.put(two) == [two]
+
+
+def test_applications_that_want_the_same_share_the_place() -> None:
+    places = Places()
+    places.put(tracked("one"))
+    assert writers(*places.put(tracked("two"))) == {("two", "app")}
+
+
+def test_of_different_wishes_the_first_by_name_is_followed_and_the_other_is_told() -> None:
+    places = Places()
+    places.put(tracked("one"))
+    [two] = places.put(tracked("two", f"app={IMAGE}:~2"))
+    assert not two.images
+    [problem] = two.problems
+    assert problem.alias == "app"
+    assert "image.tag, for this image and app of application argocd/one" in problem.message
+
+
+def test_first_by_name_that_comes_later_takes_the_place() -> None:
+    places = Places()
+    places.put(tracked("two", f"app={IMAGE}:~2"))
+    settled = places.put(tracked("one"))
+    assert [each.name.name for each in settled] == ["one", "two"]
+    assert writers(*settled) == {("one", "app")}
+
+
+def test_end_of_the_first_gives_the_place_to_the_second() -> None:
+    places = Places()
+    two = tracked("two", f"app={IMAGE}:~2")
+    places.put(tracked("one"))
+    places.put(two)
+    assert places.remove(ApplicationName("argocd", "one")) == [two]
+
+
+def test_first_that_moves_away_gives_the_place_to_the_second() -> None:
+    places = Places()
+    two = tracked("two", f"app={IMAGE}:~2")
+    places.put(tracked("one"))
+    places.put(two)
+    assert places.put(tracked("one", path="elsewhere"))[1:] == [two]
+
+
+def test_second_that_comes_to_agree_shares_the_place() -> None:
+    places = Places()
+    places.put(tracked("one"))
+    places.put(tracked("two", f"app={IMAGE}:~2"))
+    assert writers(*places.put(tracked("two"))) == {("two", "app")}
+
+
+def test_image_that_does_not_run_takes_no_place() -> None:
+    places = Places()
+    idle = tracked("one")
+    places.put(replace(idle, application=replace(idle.application, live_images=("quay.io/team/other:v1",))))
+    two = tracked("two", f"app={IMAGE}:~2")
+    assert places.put(two) == [two]
+
+
+def test_images_known_by_name_do_not_meet() -> None:
+    images = f"{IMAGE}, quay.io/team/other"
+    assert len(Places().put(tracked("one", images, write_back_target="kustomization"))[0].images) == 2
+
+
+def test_images_of_a_source_whose_type_is_not_known_do_not_meet() -> None:
+    source = Source(URL, "shop", "main")
+    annotations = {"image-list": f"{IMAGE}, quay.io/team/other", "write-back-method": "git"}
+    read = track(Application(ApplicationName("argocd", "one"), annotations, sources=(source,)), "argocd")
+    assert read is not None
+    assert len(Places().put(read)[0].images) == 2
+
+
+@pytest.mark.parametrize("url", ["ssh://git@git.example.com/gitops", "https://bot@GIT.example.com:443/gitops.git"])
+def test_one_repository_has_many_spellings(url: str) -> None:
+    places = Places()
+    places.put(tracked("one"))
+    other = tracked("two", f"app={IMAGE}:~2", git_repository=url)
+    assert writers(*places.put(other)) == set()
+
+
+def test_pause_is_no_other_wish() -> None:
+    places = Places()
+    places.put(tracked("one"))
+    assert writers(*places.put(tracked("two", app__pause="true"))) == {("two", "app")}
+
+
+def test_nothing_is_kept_of_an_application_that_is_gone() -> None:
+    places = Places()
+    one = tracked("one")
+    places.put(one)
+    places.remove(one.name)
+    assert places == Places()
+    assert places.remove(one.name) == []
+    assert places.put(replace(one)) == [one]
