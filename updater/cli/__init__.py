@@ -9,6 +9,7 @@ from updater import __version__
 _COMMANDS = {
     "run": "Keep the images of Argo CD Applications up to date.",
     "demo": "Watch one update happen, on this machine alone.",
+    "test": "Ask a registry what an image would be updated to, and why.",
     "choose": "Choose among tags offline, and say why.",
     "edit": "Show the edit that write-back would make to a file.",
     "version": "Print the version.",
