@@ -40,6 +40,8 @@ class _Planned:
     fault: Fault
     path: str
     times: int
+    query: str
+    admitted: bool
 
 
 @dataclass(slots=True)
@@ -70,9 +72,18 @@ class FaultyRegistry(DemoRegistry):
     def asked_since(self, start: int) -> list[str]:
         return [str(asked) for asked in self.asked[start:]]
 
-    def plan(self, fault: Fault, path: str = "/tags/list", times: int = 1) -> None:
-        """Have a fault at the next requests whose path contains `path`."""
-        self._log.planned.append(_Planned(fault, path, times))
+    def plan(
+        self, fault: Fault, path: str = "/tags/list", times: int = 1, *, query: str = "", admitted: bool = True
+    ) -> None:
+        """Have a fault at the next requests whose path contains `path`, and whose query `query`.
+
+        Who was not admitted yet does not see it, unless `admitted` is false.
+        """
+        self._log.planned.append(_Planned(fault, path, times, query, admitted))
+
+    def heal(self) -> None:
+        """Have none of the faults that were planned and did not happen yet."""
+        self._log.planned.clear()
 
     def push(
         self,
@@ -105,7 +116,8 @@ class FaultyRegistry(DemoRegistry):
         condition = request.headers.get("If-None-Match", "")
         self.asked.append(Asked(request.method, request.path, request.query_string, authorization, condition))
         for planned in self._log.planned:
-            if planned.times and planned.path in request.path and self._admits(request):
+            fits = planned.path in request.path and planned.query in request.query_string
+            if planned.times and fits and (self._admits(request) or not planned.admitted):
                 planned.times -= 1
                 return await planned.fault(self, request)
         return await self.healthy(request)

@@ -6,7 +6,8 @@ UpdaterError
 ├── RegistryError           a registry did not give a complete answer; retried
 │   ├── RegistryAuthError   the credentials were refused
 │   ├── RepositoryNotFound  the registry does not know the repository
-│   └── RegistryThrottled   the registry asks for fewer requests (`retry_after`)
+│   ├── RegistryThrottled   the registry asks for fewer requests (`retry_after`)
+│   └── ListShrank          a tag list lost so much that a second look has to confirm it (`retry_after`)
 ├── GitError                a Git server did not do what it was asked; retried
 │   ├── GitAuthError        the credentials were refused, or may not push
 │   ├── BranchNotFound      the branch does not exist
@@ -52,6 +53,15 @@ class RegistryThrottled(RegistryError):
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds to wait, as the registry said; None when it did not say."""
+
+
+class ListShrank(RegistryError):
+    """A tag list lost half of its tags or more, which nobody has confirmed yet."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds until a second look counts as confirmation."""
 
 
 class GitError(UpdaterError):

@@ -55,6 +55,7 @@ class _Descriptor(msgspec.Struct, rename="camel"):
 
 
 class _Manifest(msgspec.Struct, rename="camel"):
+    schema_version: int = 0
     media_type: str = ""
     artifact_type: str = ""
     config: _Descriptor | None = None
@@ -158,6 +159,8 @@ def decode_manifest(body: bytes, content_type: str) -> Manifest:
     media_type = content_type.partition(";")[0].strip().lower()
     manifest = _decode(body, _Manifest, "manifest")
     kind = manifest.media_type or media_type
+    if not manifest.schema_version and not manifest.media_type:
+        raise Malformed("manifest does not say what it is")
     if manifest.manifests is not None and (manifest.config is not None or manifest.layers is not None):
         raise Malformed("manifest is an index and an image at once")
     if kind in (OCI_INDEX, DOCKER_LIST):

@@ -15,7 +15,7 @@ import structlog
 
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Snapshot
-from updater.domain.errors import Misconfigured, RegistryError, RegistryThrottled, StoreError
+from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled, StoreError
 from updater.domain.image import Repository
 from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, TrackedApplication
 from updater.domain.polling import PollKey, Wants, wants
@@ -223,6 +223,8 @@ class Poller:
     def _back_off(self, failures: int, error: Exception) -> timedelta:
         delay = min(timedelta(seconds=self.interval) * 2.0 ** min(failures - 1, 10), _LONGEST_BACK_OFF)
         delay = max(delay, timedelta(seconds=self.interval))
+        if isinstance(error, ListShrank):
+            return timedelta(seconds=error.retry_after) / (1 - _SPREAD)
         if isinstance(error, RegistryThrottled) and error.retry_after is not None:
             delay = max(delay, timedelta(seconds=error.retry_after) / (1 - _SPREAD))
         return delay

@@ -20,6 +20,8 @@ from updater.settings.registries import Registries, RegistrySettings
 AMD64 = Platform("linux", "amd64")
 NAME = "team/app"
 LOGIN = CredentialSource(SecretKind.SECRET, "registry", "argocd", "login")
+OTHER_LOGIN = CredentialSource(SecretKind.SECRET, "registry", "argocd", "other")
+"""The same user, from elsewhere."""
 SEMVER_DIGEST = Policy(Strategy.SEMVER, output=Output.TAG_DIGEST)
 NEWEST_BUILD = Policy(Strategy.NEWEST_BUILD, platforms=(AMD64,))
 DIGEST = Policy(Strategy.DIGEST, constraint="latest")
@@ -30,7 +32,7 @@ class LoginSecrets:
 
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
         assert (namespace, name) == ("argocd", "registry")
-        return {"login": f"{USERNAME}:{PASSWORD}".encode()}
+        return {"other": f"{USERNAME}:{PASSWORD}".encode(), "login": f"{USERNAME}:{PASSWORD}".encode()}
 
 
 @dataclass
@@ -42,13 +44,13 @@ class Desk:
     host: str
     now: list[datetime] = field(default_factory=lambda: [datetime(2026, 6, 1, tzinfo=UTC)])
 
-    def key(self, name: str = NAME) -> PollKey:
-        return PollKey(Repository(self.host, name))
+    def key(self, name: str = NAME, credentials: CredentialSource | None = None) -> PollKey:
+        return PollKey(Repository(self.host, name), credentials)
 
-    async def look(self, *policies: Policy, name: str = NAME) -> Snapshot:
+    async def look(self, *policies: Policy, name: str = NAME, credentials: CredentialSource | None = None) -> Snapshot:
         """Look as the poller does, and remember it."""
-        snapshot = await self.client.observe(self.key(name), Wants.union(map(wants, policies)))
-        return await self.store.record(self.key(name), snapshot)
+        key = self.key(name, credentials)
+        return await self.store.record(key, await self.client.observe(key, Wants.union(map(wants, policies))))
 
     async def glance(self, wanted: Wants) -> Snapshot:
         return await self.client.observe(self.key(), wanted)

@@ -10,7 +10,7 @@ from updater.adapters.registry.metadata import Metadata
 from updater.adapters.registry.observer import Observer
 from updater.adapters.registry.remote import RemoteRepository
 from updater.domain.candidates import Snapshot
-from updater.domain.errors import Misconfigured, RegistryError, RegistryThrottled
+from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.ports import ImageMetadata, Secrets, TagMemory
@@ -56,6 +56,8 @@ class RegistryClient:
             return await self._observer(key).observe(remote, wants)
         except RegistryThrottled as error:
             raise RegistryThrottled(_placed(error, key, settings), error.retry_after) from error
+        except ListShrank as error:
+            raise ListShrank(_placed(error, key, settings), error.retry_after) from error
         except RegistryError as error:
             raise type(error)(_placed(error, key, settings)) from error
         except Misconfigured as error:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from updater.adapters.registry.breaker import NoAnswer
 from updater.adapters.registry.parallel import for_each
 from updater.adapters.registry.remote import RemoteRepository
 from updater.domain.candidates import Build
-from updater.domain.errors import RegistryError
+from updater.domain.errors import RegistryError, RegistryThrottled
 from updater.domain.platform import Platform, matches
 from updater.formats.oci import ImageManifest, Index, Manifest, NoImage
 from updater.ports import ImageMetadata
@@ -115,6 +116,7 @@ class Metadata:
     async def _check(self, remote: RemoteRepository, tag: str) -> None:
         digest = await remote.digest(tag, self.digest(tag))
         if digest is None:
+            del self._pointers[tag]  # if it says so again, the tag leads nowhere, as a new one may
             raise RegistryError(f"lists tag {tag}, and has no manifest of it any more")
         self._point(tag, digest)
 
@@ -146,7 +148,15 @@ class Metadata:
         """Make the builds of all digests known that the tags point to; some manifests are at hand."""
 
         async def read(digest: str) -> None:
-            await self._read(remote, digest, manifests.get(digest), platforms)
+            try:
+                await self._read(remote, digest, manifests.get(digest), platforms)
+            except (NoAnswer, RegistryThrottled):
+                raise
+            except RegistryError as error:
+                tag = next(tag for tag in tags if self.digest(tag) == digest)
+                raise type(error)(
+                    f"{error}; that is tag {tag}: push it again, or leave it out by ignore-tags"
+                ) from error
 
         missing = await self._recall({self.digest(tag) for tag in tags} - {""}, platforms)
         await for_each(missing, read, remote.endpoint.settings.concurrency)

@@ -11,7 +11,7 @@ from updater.adapters.registry.remote import RemoteRepository
 from updater.adapters.registry.tags import TagList, read_tags
 from updater.domain.candidates import Snapshot, TagRecord
 from updater.domain.contenders import contenders
-from updater.domain.errors import Misconfigured, RegistryError
+from updater.domain.errors import ListShrank, Misconfigured
 from updater.domain.filters import TagFilters
 from updater.domain.image import Repository
 from updater.domain.platform import Platform
@@ -38,8 +38,8 @@ class Observer:
     _listed: TagList | None = None
     _count: int = 0
     """Tags in the last complete list."""
-    _shrunk_at: datetime | None = None
-    """When a list that is suspiciously short was first seen."""
+    _shrunk: "_Shrunk | None" = None
+    """A list that is suspiciously short and not confirmed."""
     _snapshot: Snapshot | None = None
     _compared: "_Compared | None" = field(default=None)
     _first_seen: dict[str, datetime] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Observer:
 
     async def _names(self, remote: RemoteRepository) -> tuple[str, ...]:
         listed = await read_tags(remote, self._listed)
-        self._check_shrinking(len(listed.names))
+        self._check_shrinking(listed.names)
         self._count = len(listed.names)
         if listed is not self._listed:
             now = self.now()
@@ -104,19 +104,22 @@ class Observer:
         now = self.now()
         return frozenset(tag for election in before.elections for tag in contenders(election, now))
 
-    def _check_shrinking(self, count: int) -> None:
-        """Refuse a list that lost half of its tags or more, until a second look a minute later says the same."""
-        if not self._count or count * 2 > self._count:
-            self._shrunk_at = None
+    def _check_shrinking(self, names: tuple[str, ...]) -> None:
+        """Refuse a list that lost half of its tags or more, until a second look a minute later has them all again."""
+        if not self._count or len(names) * 2 > self._count:
+            self._shrunk = None
             return
-        now = self.now()
-        self._shrunk_at = self._shrunk_at or now
-        if now - self._shrunk_at < _CONFIRMED_AFTER:
-            raise RegistryError(
-                f"lists {count} tags where it had {self._count}: the list shrank, "
+        now, first = self.now(), self._shrunk
+        if first is None or not first.names.issubset(names):
+            first = self._shrunk = _Shrunk(now, frozenset(names))
+        left = _CONFIRMED_AFTER - (now - first.seen_at)
+        if left > timedelta():
+            raise ListShrank(
+                f"lists {len(names)} tags where it had {self._count}: the list shrank, "
                 f"and is believed when another look, {_CONFIRMED_AFTER.seconds} s later, says the same",
+                left.total_seconds(),
             )
-        self._shrunk_at = None
+        self._shrunk = None
 
     def _compared_tags(self, names: tuple[str, ...], policies: frozenset[Policy]) -> "_Compared":
         """Choose the tags of which builds are compared; filtering is done again only for another list."""
@@ -138,6 +141,12 @@ class Observer:
             self._snapshot = snapshot
             return snapshot
         return before
+
+
+@dataclass(frozen=True, slots=True)
+class _Shrunk:
+    seen_at: datetime
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
