@@ -1,4 +1,4 @@
-"""The structured headers of HTTP that registries use: `Link`, `WWW-Authenticate` and `Retry-After`."""
+"""The structured headers of HTTP that registries use: `Link`, `WWW-Authenticate`, `Retry-After` and rate limits."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,10 @@ _PARAMETER = re.compile(
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_ALLOWANCE = re.compile(r"\s*([0-9]{1,9})(?![0-9])(?:[^;]*;\s*w=([0-9]{1,9}))?.*", re.DOTALL)
+_MOMENT = re.compile(r"[0-9]{1,11}")
+_EPOCH_BEGINS = 1_000_000_000
+"""A reset that is greater is a moment, not a number of seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +72,40 @@ def retry_after(header: str, now: datetime) -> float | None:
     except (ValueError, TypeError, IndexError):
         return None
     return max((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds(), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a server says is left of what it allows."""
+
+    limit: int
+    remaining: int
+    window: float
+    """Seconds in which `limit` is allowed; 0 when that is not said."""
+    reset: float | None
+    """Seconds until there is more; None when that is not said."""
+
+
+def allowance(headers: Mapping[str, str], now: datetime) -> Allowance | None:
+    """Read `RateLimit-*` as Docker Hub and the IETF's drafts have them, or `X-RateLimit-*`; None without such headers.
+
+    Names of headers are expected to be found in any case.
+    """
+    for prefix in ("RateLimit", "X-RateLimit"):
+        remaining = _ALLOWANCE.fullmatch(headers.get(f"{prefix}-Remaining", ""))
+        if remaining is not None:
+            limit = _ALLOWANCE.fullmatch(headers.get(f"{prefix}-Limit", ""))
+            return Allowance(
+                limit=int(limit[1]) if limit else 0,
+                remaining=int(remaining[1]),
+                window=float(remaining[2] or (limit[2] if limit else None) or 0),
+                reset=_reset(headers.get(f"{prefix}-Reset", ""), now),
+            )
+    return None
+
+
+def _reset(text: str, now: datetime) -> float | None:
+    if not _MOMENT.fullmatch(text.strip()):
+        return None
+    number = float(text.strip())
+    return max(number - now.timestamp(), 0.0) if number >= _EPOCH_BEGINS else number

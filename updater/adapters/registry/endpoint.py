@@ -5,6 +5,7 @@ Texts of errors go on from the registry's name; who asked adds that.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from updater.adapters.registry.auth import Access, Authenticator
 from updater.adapters.registry.breaker import CircuitBreaker, NoAnswer
 from updater.adapters.registry.credentials import Credentials
 from updater.adapters.registry.http import Answer, Transport
-from updater.adapters.registry.limiter import Limiter
+from updater.adapters.registry.limiter import Limiter, PullBudget
 from updater.domain.errors import RegistryError, RegistryThrottled
-from updater.formats.http_headers import retry_after
+from updater.domain.secrets import CredentialSource
+from updater.formats.http_headers import allowance, retry_after
 from updater.ports import Secrets
 from updater.settings.registries import RegistrySettings
 
@@ -46,7 +48,9 @@ class Endpoint:
         self._base = URL(settings.api_url)
         self._now = now
         self._transport = Transport(settings)
-        self._limiter = Limiter(settings.limit, settings.burst)
+        self._paces: dict[CredentialSource | None, _Pace] = {}
+        self._tokens = Limiter(settings.limit, settings.burst)
+        """Of the token service; it is asked rarely, and only left alone when it says so."""
         self._breaker = CircuitBreaker(settings.name)
         self._slots = asyncio.Semaphore(settings.concurrency)
         credentials = Credentials(settings, secrets, script_directories)
@@ -69,7 +73,7 @@ class Endpoint:
 
         async def ask(authorization: str) -> Answer:
             added = {"Authorization": authorization} if authorization else {}
-            answer = await self._send(method, url, {**headers, **added}, limit)
+            answer = await self._send(method, url, {**headers, **added}, limit, self._pace(access))
             if answer.status in (401, 403) and not self.is_own(answer.url):
                 raise RegistryError(f"redirects to {answer.url.host}, which refuses us (status {answer.status})")
             return answer
@@ -81,28 +85,50 @@ class Endpoint:
     async def close(self) -> None:
         await self._transport.close()
 
-    async def _send(self, method: str, url: URL, headers: Mapping[str, str], limit: int) -> Answer:
-        await self._limiter.turn()
+    def _pace(self, access: Access) -> "_Pace":
+        if access.source not in self._paces:
+            self._paces[access.source] = _Pace(Limiter(self.settings.limit, self.settings.burst), PullBudget())
+        return self._paces[access.source]
+
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], limit: int, pace: "_Pace") -> Answer:
+        is_manifest = "/manifests/" in url.path
+        if is_manifest and method == "GET":
+            pace.pulls.spend()
+        await pace.limiter.turn()
         async with self._slots, self._breaker.request():
             answer = await self._transport.send(method, url, headers, limit)
-            self._raise_if_throttled(answer)
+            self._raise_if_throttled(answer, pace.limiter)
             if answer.status in _DOWN:
                 raise NoAnswer(f"is down, says what stands in front of it (status {answer.status})")
-        self._limiter.succeeded()
+        pace.limiter.succeeded()
+        said = allowance(answer.headers, self._now())
+        if said is not None and said.window and is_manifest:
+            pace.pulls.heard(said)
+        elif said is not None:
+            pace.limiter.heard(said)
         return answer
 
-    def _raise_if_throttled(self, answer: Answer) -> None:
+    def _raise_if_throttled(self, answer: Answer, limiter: Limiter) -> None:
         header = answer.headers.get("Retry-After", "")
         if answer.status == _THROTTLED or (answer.status == _UNAVAILABLE and header):
             asked = retry_after(header, self._now())
-            pause = self._limiter.throttled(asked)
+            pause = limiter.throttled(asked)
             log.warning("registry.throttled", registry=self.settings.name, retry_after=asked, seconds=pause)
             raise RegistryThrottled(
                 f"asks for fewer requests (status {answer.status})", None if asked is None else pause
             )
 
     async def _ask_token_service(self, url: URL, headers: Mapping[str, str]) -> Answer:
+        await self._tokens.turn()
         async with self._slots:
             answer = await self._transport.send("GET", url, headers, _TOKEN_BYTES)
-        self._raise_if_throttled(answer)
+        self._raise_if_throttled(answer, self._tokens)
         return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """How fast one identity asks."""
+
+    limiter: Limiter
+    pulls: PullBudget

@@ -4,6 +4,7 @@ import asyncio
 import math
 
 from updater.domain.errors import RegistryThrottled
+from updater.formats.http_headers import Allowance
 
 LONGEST_PAUSE = 3600.0
 """Seconds that a registry may keep us away, whatever it says."""
@@ -14,6 +15,12 @@ _SLOWEST = 0.1
 _RECOVERY = 0.02
 """Part of the configured pace that each answered request gives back."""
 _LONGEST_UNASKED_PAUSE = 60.0
+
+
+_KEPT_FOR_NODES = 0.5
+"""Part of the pulls that is left to whoever else pulls from our address: the cluster's nodes."""
+_COUNTED_AGAIN_AFTER = 600.0
+"""Seconds until one more pull finds out how many are left."""
 
 
 class Limiter:
@@ -59,7 +66,47 @@ class Limiter:
         self._throttled_in_a_row = 0
         self._rate = min(self._rate + self._ceiling * _RECOVERY, self._ceiling)
 
+    def heard(self, said: Allowance) -> None:
+        """Make a pause before the registry has to ask for it: nothing is left until its reset."""
+        if not said.remaining and said.reset:
+            pause = min(said.reset, LONGEST_PAUSE)
+            self._blocked_until = max(self._blocked_until, asyncio.get_running_loop().time() + pause)
+            self._next = max(self._next, self._blocked_until)
+
     def _raise_if_blocked(self) -> None:
         left = self._blocked_until - asyncio.get_running_loop().time()
         if left > 0:
             raise RegistryThrottled(f"asked to be left alone for {left:.0f} s more", left)
+
+
+class PullBudget:
+    """Keeps manifests from being read at the cost of pulls that nodes need; asking for a digest alone costs none.
+
+    Docker Hub says with each manifest how many pulls are left to our address or account; who says nothing is not
+    limited.
+    """
+
+    def __init__(self) -> None:
+        self._last: Allowance | None = None
+        self._blocked_until = -math.inf
+
+    def spend(self) -> None:
+        """Take one pull.
+
+        Raises:
+            RegistryThrottled: too few are left.
+        """
+        left = self._blocked_until - asyncio.get_running_loop().time()
+        if self._last is not None and left > 0:
+            raise RegistryThrottled(
+                f"allows {self._last.limit} pulls in {self._last.window / 3600:g} h, of which {self._last.remaining} "
+                "are left and kept for the cluster's nodes: give credentials of an account that may pull more, or use "
+                "a strategy that reads no manifests",
+                left,
+            )
+
+    def heard(self, said: Allowance) -> None:
+        """Learn how many are left, from a GET or HEAD of a manifest."""
+        self._last = said
+        enough = said.remaining > said.limit * _KEPT_FOR_NODES
+        self._blocked_until = -math.inf if enough else asyncio.get_running_loop().time() + _COUNTED_AGAIN_AFTER
