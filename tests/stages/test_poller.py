@@ -13,7 +13,7 @@ from tests.fakes.cluster import helm_application
 from tests.fakes.memory import MemoryStore
 from updater.domain.annotations import track
 from updater.domain.candidates import Snapshot, TagRecord
-from updater.domain.errors import RegistryError, RegistryThrottled
+from updater.domain.errors import ListShrank, RegistryError, RegistryThrottled
 from updater.domain.image import Repository
 from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, TrackedApplication
 from updater.domain.polling import PollKey, Wants
@@ -41,9 +41,10 @@ class TimedRegistry:
     last: Snapshot | None = None
     forgotten: list[PollKey] = field(default_factory=list)
     delay: float = 0
+    own_interval: float | None = None
 
     def interval(self, key: PollKey) -> float | None:
-        return None
+        return self.own_interval
 
     async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
         self.asked.append((asyncio.get_running_loop().time(), wants))
@@ -346,3 +347,19 @@ async def test_what_was_kept_of_a_repository_nobody_wants_is_forgotten() -> None
         await desk.inbox.put(ApplicationGone(tracked().name))
         await asyncio.sleep(1)
     assert desk.registry.forgotten == [tracked().images[0].poll]
+
+
+async def test_registry_with_an_interval_of_its_own_is_asked_at_that() -> None:
+    desk = Desk(TimedRegistry(own_interval=1000))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(10_000)
+    assert all(900 <= wait <= 1000 for wait in desk.registry.waits())
+
+
+async def test_list_that_shrank_is_looked_at_again_a_minute_later_whatever_the_interval() -> None:
+    desk = Desk(TimedRegistry(error=ListShrank("shrank", 60)))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(80)
+    assert [60 <= wait <= 70 for wait in desk.registry.waits()] == [True]

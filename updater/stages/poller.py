@@ -84,7 +84,7 @@ class Poller:
     inbox: asyncio.Queue[ApplicationSeen | ApplicationGone]
     out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved]
     interval: float
-    """Seconds between two looks at a repository."""
+    """Seconds between two looks at a repository, where its registry has no interval of its own."""
     now: Callable[[], datetime]
     remember_due_times: bool = True
     """False: everything is due at once, as `--once` wants it."""
@@ -130,7 +130,7 @@ class Poller:
         for key, each in wanted.items():
             poll = self._polls.get(key)
             if poll is None:
-                poll = self._polls[key] = _Poll(key, {}, self._first_due(stored.get(key)))
+                poll = self._polls[key] = _Poll(key, {}, self._first_due(key, stored.get(key)))
                 poll.task = tasks.create_task(self._poll_for_ever(poll), name=f"poll {key.repository}")
             poll.subscribers[tracked.name] = Wants.union(each)
             if poll.asked is not None and Wants.union([poll.asked, poll.wants()]) != poll.asked:
@@ -146,10 +146,11 @@ class Poller:
                     poll.task.cancel()
                 self.registry.forget(poll.key)
 
-    def _first_due(self, stored: Due | None) -> float:
+    def _first_due(self, key: PollKey, stored: Due | None) -> float:
         """Continue where an earlier run was; never later than the longest interval from now, whatever the clock did."""
         wait = (stored.due_at - self.now()).total_seconds() if stored else 0.0
-        return asyncio.get_running_loop().time() + min(max(wait, 0.0), max(self.interval, self.longest_interval))
+        longest = max(self._interval(key).total_seconds(), self.longest_interval)
+        return asyncio.get_running_loop().time() + min(max(wait, 0.0), longest)
 
     async def _poll_for_ever(self, poll: _Poll) -> None:
         while True:
@@ -168,11 +169,11 @@ class Poller:
             delay = self._rhythm(poll)
         except (RegistryError, Misconfigured, StoreError) as error:
             poll.failures += 1
-            delay = self._back_off(poll.failures, error)
+            delay = self._back_off(poll, error)
             snapshot = Snapshot(poll.key.repository, (), self.now(), incomplete=str(error))
         except Exception as error:
             poll.failures += 1
-            delay = self._back_off(poll.failures, error)
+            delay = self._back_off(poll, error)
             snapshot = Snapshot(poll.key.repository, (), self.now(), incomplete=f"unexpected {type(error).__name__}")
             log.exception("registry.poll_crashed", image=str(poll.key.repository))
         await self._tell(poll, snapshot)
@@ -197,7 +198,7 @@ class Poller:
         """Wait longer where nothing happened for long, and longer still where webhooks would tell."""
         now = self.now()
         return next_wait(
-            timedelta(seconds=self.interval),
+            self._interval(poll.key),
             timedelta(seconds=self.longest_interval),
             now - poll.changed_at if poll.changed_at else None,
             now - poll.hinted_at if poll.hinted_at else None,
@@ -220,9 +221,12 @@ class Poller:
         except StoreError as error:
             log.warning("store.failed", reason=str(error))
 
-    def _back_off(self, failures: int, error: Exception) -> timedelta:
-        delay = min(timedelta(seconds=self.interval) * 2.0 ** min(failures - 1, 10), _LONGEST_BACK_OFF)
-        delay = max(delay, timedelta(seconds=self.interval))
+    def _interval(self, key: PollKey) -> timedelta:
+        return timedelta(seconds=self.registry.interval(key) or self.interval)
+
+    def _back_off(self, poll: _Poll, error: Exception) -> timedelta:
+        interval = self._interval(poll.key)
+        delay = max(min(interval * 2.0 ** min(poll.failures - 1, 10), _LONGEST_BACK_OFF), interval)
         if isinstance(error, ListShrank):
             return timedelta(seconds=error.retry_after) / (1 - _SPREAD)
         if isinstance(error, RegistryThrottled) and error.retry_after is not None:
