@@ -20,7 +20,7 @@ ENVIRONMENT = {"REGISTRY_LOGIN": f"{USERNAME}:{PASSWORD}"}
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """The command runs within this process, and configures its logging."""
+    """Undo what the command does to this process when it configures its logging."""
     level = logging.getLogger().level
     yield
     logging.getLogger().handlers.clear()
