@@ -4,6 +4,8 @@ import asyncio
 import os
 import platform
 import signal
+import socket
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -21,9 +23,10 @@ from updater.config.environment import unsupported_variables
 from updater.config.registries_conf import load_registries
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
-from updater.pipeline import Cluster, Pipeline, build_pipeline
-from updater.ports import RepositorySecrets
+from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
+from updater.ports import Leadership, RepositorySecrets
 from updater.settings.daemon import Settings
+from updater.stages.leadership import Alone
 
 log = structlog.get_logger()
 
@@ -99,7 +102,28 @@ async def open_pipeline(settings: Settings, *, once: bool = False, dry_run: bool
             ask_before_push=settings.git.ask_before_push,
         )
         stack.push_async_callback(git.close)
-        yield build_pipeline(settings, cluster, registry, git, store, _now, once=once, dry_run=dry_run)
+        leadership, companions = _leadership(settings, cluster, alone=once or dry_run)
+        yield build_pipeline(
+            settings, cluster, registry, git, store, _now, leadership, companions, once=once, dry_run=dry_run
+        )
+
+
+def _leadership(settings: Settings, cluster: SecretCluster, *, alone: bool) -> tuple[Leadership, list[Companion]]:
+    """Stand for the Lease where there may be several of us; what writes nothing has no need of it."""
+    if alone or not settings.leader_election.enabled or settings.applications.directory is not None:
+        return Alone(), []
+    from updater.adapters.kubernetes.cluster import KubernetesCluster  # noqa: PLC0415 - its import costs seconds
+    from updater.adapters.kubernetes.lease import LeasePace  # noqa: PLC0415
+
+    assert isinstance(cluster, KubernetesCluster)  # noqa: S101 - what is no directory is a cluster
+    chosen = settings.leader_election
+    election = cluster.election(
+        chosen.namespace or settings.argocd.namespace,
+        chosen.lease,
+        f"{socket.gethostname()}_{uuid.uuid4()}",
+        LeasePace(chosen.duration, chosen.duration * 2 / 3, chosen.duration / 7.5),
+    )
+    return election, [election]
 
 
 @asynccontextmanager

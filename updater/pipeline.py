@@ -1,7 +1,7 @@
 """The stages and the queues between them: how they start, go on, and end without losing what was decided."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,7 +9,16 @@ from typing import Protocol
 import structlog
 
 from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, UpdateDecided, UpdateWithdrawn
-from updater.ports import ApplicationSource, ApplicationWriter, Author, DueTimes, GitServer, Registry, TagMemory
+from updater.ports import (
+    ApplicationSource,
+    ApplicationWriter,
+    Author,
+    DueTimes,
+    GitServer,
+    Leadership,
+    Registry,
+    TagMemory,
+)
 from updater.ports import WriteMemory as _WriteMemory
 from updater.settings.daemon import Settings
 from updater.stages.application_writer import ApplicationPatcher
@@ -36,6 +45,14 @@ class Store(DueTimes, TagMemory, _WriteMemory, Protocol):
     """What survives a restart."""
 
 
+class Companion(Protocol):
+    """What runs beside the stages as long as they do."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """Watcher -> poller -> decider -> writer."""
@@ -49,16 +66,23 @@ class Pipeline:
     """Seconds between two summaries."""
     grace: float
     """Seconds to end in."""
+    companions: Sequence[Companion] = ()
+    """They end after the last write; a single round does without them."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish what was decided; a stage that crashes ends all of them."""
         async with asyncio.TaskGroup() as tasks:
+            companions = [
+                tasks.create_task(companion.run(), name=type(companion).__name__) for companion in self.companions
+            ]
             stages = self._start(tasks)
             rounds = tasks.create_task(self._summarise(), name="rounds")
             await stop.wait()
             log.info("daemon.stopping", grace_seconds=self.grace)
             rounds.cancel()
             await self._end(stages)
+            for companion in companions:
+                companion.cancel()
 
     async def run_once(self, stop: asyncio.Event) -> bool:
         """Look at everything once and write what is needed; tell whether nothing is in error."""
@@ -153,6 +177,8 @@ def build_pipeline(
     git: GitServer,
     store: Store,
     now: Callable[[], datetime],
+    leadership: Leadership,
+    companions: Sequence[Companion] = (),
     *,
     once: bool = False,
     dry_run: bool = False,
@@ -165,8 +191,8 @@ def build_pipeline(
     git_settings = settings.git
     pace = Pace(git_settings.linger, git_settings.max_batch_age, git_settings.max_batch)
     author = Author(git_settings.user, git_settings.email)
-    branches = BranchWriter(git, cluster, store, board, author, git_settings.push_tries, now, dry_run)
-    patcher = ApplicationPatcher(cluster, store, board, now, dry_run)
+    branches = BranchWriter(git, cluster, store, board, author, git_settings.push_tries, now, leadership, dry_run)
+    patcher = ApplicationPatcher(cluster, store, board, now, leadership, dry_run)
     return Pipeline(
         watcher=Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings)),
         poller=Poller(
@@ -181,8 +207,9 @@ def build_pipeline(
             longest_interval=settings.polling.longest_interval,
         ),
         decider=Decider(store, board, observed, decided, now),
-        writer=Writer(decided, branches, patcher, pace, git_settings.concurrency),
+        writer=Writer(decided, branches, patcher, pace, git_settings.concurrency, leadership),
         board=board,
         interval=settings.polling.interval,
         grace=settings.shutdown.grace,
+        companions=companions,
     )

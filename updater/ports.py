@@ -249,6 +249,22 @@ class WriteMemory(Protocol):
         ...
 
 
+class Leadership(Protocol):
+    """Tells whether it is this process that writes, where several could."""
+
+    def holds(self) -> bool:
+        """Tell whether we may write at this moment; to be asked right before each write."""
+        ...
+
+    async def held(self) -> bool:
+        """Wait until we may write; False when that is not to be expected any more."""
+        ...
+
+    def stop_waiting(self) -> None:
+        """Let those who wait go: the process is about to end."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Author:
     """Who a commit is by."""

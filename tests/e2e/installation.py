@@ -110,8 +110,8 @@ class Installation:
         path.parent.mkdir(exist_ok=True)
         YAML().dump(manifest, path)
 
-    def configure(self) -> Path:
-        """Write the settings and registries.conf, and create the Secrets."""
+    def configure(self, replica: str = "updater") -> Path:
+        """Write the settings of a replica and registries.conf, and create the Secrets."""
         entry = dedent(f"""\
             - name: AlibabaCloud Container Registry
               api_url: http://{self.registry.host}
@@ -130,13 +130,15 @@ class Installation:
             registries: {{file: registries.conf}}
             polling: {{interval: 500ms}}
             git: {{linger: 100ms, ca_file: ca.pem}}
-            state: {{path: state/state.db}}
+            leader_election: {{duration: 3s}}
+            state: {{path: state/{replica}.db}}
         """)
-        (self.root / "updater.yaml").write_text(settings)
-        return self.root / "updater.yaml"
+        path = self.root / f"{replica}.yaml"
+        path.write_text(settings)
+        return path
 
-    def daemon(self, *arguments: str) -> DaemonProcess:
-        return DaemonProcess(self.configure(), *arguments)
+    def daemon(self, *arguments: str, replica: str = "updater") -> DaemonProcess:
+        return DaemonProcess(self.configure(replica), *arguments)
 
     def run_git(self, *arguments: str) -> str:
         command = ("git", "-C", str(self.repository), *arguments)

@@ -33,6 +33,8 @@ class FakeGit:
     """Raised by every push while it is set; nothing arrives."""
     before_push: Callable[[], None] = lambda: None
     """Called between the check and the push: a moment for somebody else to push."""
+    after_commit: Callable[[], None] = lambda: None
+    """Called when a commit was built, and not pushed yet."""
     lose_answers: int = 0
     """So many pushes arrive, and say that they did not."""
     refused_logins: set[str] = field(default_factory=set)
@@ -109,6 +111,7 @@ class FakeBranch:
         if sign is not None:
             commit = replace(commit, signature=sign(message.encode()))
         self.built[commit.hash] = commit
+        self.server.after_commit()
         return commit.hash
 
     async def push(self, old: str, commit: str, name: str = "") -> None:

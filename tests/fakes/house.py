@@ -14,9 +14,11 @@ from tests.fakes.git import FakeGit
 from tests.fakes.memory import MemoryStore
 from tests.fakes.registry_port import InMemoryRegistry
 from updater.pipeline import Pipeline, build_pipeline
+from updater.ports import Leadership
 from updater.settings.daemon import Git, Polling, Settings, Shutdown
 from updater.settings.units import Duration, Interval
 from updater.stages.keyed import Pace
+from updater.stages.leadership import Alone
 
 SETTINGS = Settings(
     polling=Polling(interval=Interval(0.05)),
@@ -41,6 +43,7 @@ class House:
     pace: Pace = _PACE
     patience: Pace = _PATIENCE
     """With Applications whose ApplicationSet takes back what is written; without end, unless a test says otherwise."""
+    leadership: Leadership = field(default_factory=Alone)
     events: Sequence[LogEvent] = ()
 
     @asynccontextmanager
@@ -70,7 +73,15 @@ class House:
 
     def _pipeline(self, *, once: bool, dry_run: bool) -> Pipeline:
         pipeline = build_pipeline(
-            SETTINGS, self.cluster, self.registry, self.git, self.store, now, once=once, dry_run=dry_run
+            SETTINGS,
+            self.cluster,
+            self.registry,
+            self.git,
+            self.store,
+            now,
+            self.leadership,
+            once=once,
+            dry_run=dry_run,
         )
         pipeline.writer.pace = self.pace
         pipeline.writer.patcher.patience = self.patience

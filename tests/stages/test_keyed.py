@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from updater.stages.keyed import KeyedWorkers, Pace, retry_delay
+from updater.stages.leadership import Alone
 
 pytestmark = pytest.mark.looptime
 
@@ -37,7 +38,7 @@ class Recorder:
 
 
 def workers(tasks: asyncio.TaskGroup, recorder: Recorder, pace: Pace, parallel: int = 10) -> KeyedWorkers[str, str]:
-    return KeyedWorkers("test", tasks, recorder.handle, pace, parallel)
+    return KeyedWorkers("test", tasks, recorder.handle, pace, parallel, Alone().held)
 
 
 async def test_items_that_come_within_the_linger_window_are_one_batch() -> None:
@@ -209,3 +210,40 @@ async def test_retry_comes_though_its_timer_fires_a_little_early() -> None:
         await asyncio.sleep(200)
         recorder.failing.clear()
     assert len(recorder.batches) > 4
+
+
+@dataclass
+class Gate:
+    """Lets begin when it is opened; when it is shut for good, never."""
+
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    shut: bool = False
+
+    async def __call__(self) -> bool:
+        await self.opened.wait()
+        return not self.shut
+
+
+async def test_items_gather_until_they_may_be_handled_and_the_latest_counts() -> None:
+    recorder, gate = Recorder(), Gate()
+    async with asyncio.TaskGroup() as tasks:
+        keyed = KeyedWorkers("test", tasks, recorder.handle, Pace(linger=1), 10, gate)
+        keyed.put("branch", 1, "old")
+        await asyncio.sleep(100)
+        keyed.put("branch", 1, "new")
+        keyed.put("branch", 2, "other")
+        await asyncio.sleep(100)
+        assert not recorder.batches
+        gate.opened.set()
+    assert recorder.items() == [["new", "other"]]
+
+
+async def test_what_may_not_be_handled_any_more_is_left() -> None:
+    recorder, gate = Recorder(), Gate(shut=True)
+    async with asyncio.TaskGroup() as tasks:
+        keyed = KeyedWorkers("test", tasks, recorder.handle, Pace(linger=1), 10, gate)
+        keyed.put("branch", 1, "item")
+        await asyncio.sleep(5)
+        gate.opened.set()
+        await keyed.drain()
+    assert not recorder.batches

@@ -19,6 +19,7 @@ _REMEDIES: Mapping[object, str] = {
     Text: "write a text that is not empty",
     Count: "write a whole number of at least 1",
     Namespace: "write the name of a namespace",
+    Namespace | None: "write the name of a namespace, or leave it out",
     Path: "write a path",
     Path | None: "write a path, or leave it out",
     Duration: Duration.remedy,

@@ -66,6 +66,9 @@ class DaemonProcess:
     def pid(self) -> int:
         return self._running.pid
 
+    def send(self, number: signal.Signals) -> None:
+        self._running.send_signal(number)
+
     async def end(self, number: signal.Signals) -> int:
         """Send a signal, wait until the daemon is gone and all it said is read, and return its exit code."""
         with contextlib.suppress(ProcessLookupError):

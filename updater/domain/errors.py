@@ -16,7 +16,8 @@ UpdaterError
 ├── EditError               a document cannot be edited without risk to other bytes
 ├── ClusterError            the API server failed, or refused a request
 │   └── ApplicationConflict the Application changed since it was read
-└── StoreError              the database cannot be used
+├── StoreError              the database cannot be used
+└── LeadershipLost          another one of us writes now
 
 A class exists because somebody catches it. Texts name the place, the value and the remedy, and never a secret.
 """
@@ -94,6 +95,10 @@ class ClusterError(UpdaterError):
 
 class ApplicationConflict(ClusterError):
     """The Application changed since it was read."""
+
+
+class LeadershipLost(UpdaterError):
+    """Another replica may write by now; what was to be written is its business."""
 
 
 class StoreError(UpdaterError):

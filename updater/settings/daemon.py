@@ -98,6 +98,19 @@ class Updates(_Section, frozen=True):
     """Windows of time in which updates are written, where no annotation `schedule` says others; empty: always."""
 
 
+class LeaderElection(_Section, frozen=True):
+    """Which of several replicas writes; with Applications of a directory there is only one."""
+
+    enabled: bool = True
+    """False: this is the only replica, and nothing else writes for it."""
+    lease: Text = "c21b75f2.argoproj.io"
+    """Name of the Lease; the default is AIU's own, so that it and we never write at the same time."""
+    namespace: Namespace | None = None
+    """Of the Lease; None: `argocd.namespace`."""
+    duration: Interval = Interval(15)
+    """Seconds after which a replica that died is replaced; it counts on being the leader for two thirds of it."""
+
+
 class State(_Section, frozen=True):
     """What is remembered between two runs."""
 
@@ -129,6 +142,7 @@ class Settings(_Section, frozen=True):
     polling: Polling = Polling()
     git: Git = Git()
     updates: Updates = Updates()
+    leader_election: LeaderElection = LeaderElection()
     state: State = State()
     log: Log = Log()
     shutdown: Shutdown = Shutdown()

@@ -13,11 +13,11 @@ import structlog
 
 from updater.domain.application import ApplicationName
 from updater.domain.application_sets import written_pointer
-from updater.domain.errors import ClusterError, EditError, Misconfigured, StoreError
+from updater.domain.errors import ClusterError, EditError, LeadershipLost, Misconfigured, StoreError
 from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import ApplicationTarget
-from updater.ports import ApplicationWriter, WriteMemory
+from updater.ports import ApplicationWriter, Leadership, WriteMemory
 from updater.stages.board import Board
 from updater.stages.keyed import Pace, retry_delay
 from updater.stages.present import edit_for
@@ -54,6 +54,7 @@ class ApplicationPatcher:
     memory: WriteMemory
     board: Board
     now: Callable[[], datetime]
+    leadership: Leadership
     dry_run: bool = False
     patience: Pace = _PATIENCE
     """How long to wait before writing again what was taken back."""
@@ -69,6 +70,9 @@ class ApplicationPatcher:
                 continue
             try:
                 await self._write(decided)
+            except LeadershipLost:
+                log.info("write_back.left_to_another", application=str(name), changes=len(batch))
+                again[identity] = decided
             except (ClusterError, EditError, Misconfigured, StoreError, _TakenBack) as error:
                 self.board.write_failed(name, decided.image.alias, str(error))
                 again[identity] = decided
@@ -96,6 +100,8 @@ class ApplicationPatcher:
 
     async def _patch(self, decided: UpdateDecided, target: ApplicationTarget) -> None:
         name, image, update = decided.tracked.name, decided.image, decided.decision
+        if not self.leadership.holds():
+            raise LeadershipLost
         if await self.applications.set_images(target, [edit_for(image, update.version)]):
             self.board.updated(name, image.alias, decided.current.version, update, "")
         else:

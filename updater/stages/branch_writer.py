@@ -11,11 +11,19 @@ import structlog
 
 from updater.domain.application import ApplicationName
 from updater.domain.decision import Decision, Hold, UpToDate
-from updater.domain.errors import EditError, GitError, Misconfigured, PushStale, StoreError, UpdaterError
+from updater.domain.errors import (
+    EditError,
+    GitError,
+    LeadershipLost,
+    Misconfigured,
+    PushStale,
+    StoreError,
+    UpdaterError,
+)
 from updater.domain.messages import UpdateDecided
 from updater.domain.target import Branch, BranchKey, repository_key
 from updater.formats.commit import commit_message
-from updater.ports import ApplicationWriter, Author, GitBranch, GitServer, PendingWrite, WriteMemory
+from updater.ports import ApplicationWriter, Author, GitBranch, GitServer, Leadership, PendingWrite, WriteMemory
 from updater.stages.batch import Files, Plan, Planned, by_branch, manifests_to_find, paths_to_read, plan
 from updater.stages.board import Board
 from updater.stages.manifest_files import find_manifests
@@ -36,6 +44,7 @@ class BranchWriter:
     author: Author
     push_tries: int
     now: Callable[[], datetime]
+    leadership: Leadership
     dry_run: bool = False
     _heads: dict[str, str] = field(default_factory=dict)
     """By repository: the branch that its HEAD was seen to stand for."""
@@ -59,6 +68,8 @@ class BranchWriter:
     async def _try(self, branch: Branch, batch: Waiting) -> Waiting:
         try:
             return await self._write(branch, batch)
+        except LeadershipLost:
+            log.info("write_back.left_to_another", repository=branch.url, branch=branch.branch, changes=len(batch))
         except (GitError, Misconfigured, StoreError) as error:
             self._report_failed(batch.values(), str(error))
         except Exception as error:
@@ -103,6 +114,8 @@ class BranchWriter:
         message = commit_message([planned.change for planned in made.planned])
         commit = await remote.commit(head, made.files, message, self.author, self.now())
         await self._note_pending(made, commit)
+        if not self.leadership.holds():
+            raise LeadershipLost
         await remote.push(head, commit)
         log.info(
             "write_back.pushed",

@@ -2,6 +2,7 @@
 
 Items of one key wait for each other a little (the linger window), so that they can be handled together; an item
 replaces an older one of the same identity that still waits. What a handler gives back is tried again later.
+Nothing is taken before there is permission to begin; until then items gather, and the latest of each is kept.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ class Pace:
 Batch = Mapping[Hashable, T]
 Handler = Callable[[K, Batch[T]], Awaitable[Batch[T]]]
 """Handles a batch and returns the items to try again."""
+Permission = Callable[[], Awaitable[bool]]
+"""Waits until a batch may be handled; False when none may any more."""
 
 
 @dataclass(slots=True)
@@ -62,8 +65,17 @@ class _Worker(Generic[T]):
 class KeyedWorkers(Generic[K, T]):
     """Hands items to one worker per key, in a task group of the caller's."""
 
-    def __init__(self, name: str, tasks: asyncio.TaskGroup, handle: Handler[K, T], pace: Pace, parallel: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        tasks: asyncio.TaskGroup,
+        handle: Handler[K, T],
+        pace: Pace,
+        parallel: int,
+        may_begin: Permission,
+    ) -> None:
         self._name = name
+        self._may_begin = may_begin
         self._tasks = tasks
         self._handle = handle
         self._pace = pace
@@ -105,6 +117,8 @@ class KeyedWorkers(Generic[K, T]):
                     await self._sleep(worker)
                     continue
                 await self._linger(worker)
+                if not await self._may_begin():
+                    return
                 async with self._slots:
                     batch = _take(worker, self._pace.largest_batch)
                     again = await self._handle(key, batch) if batch else {}

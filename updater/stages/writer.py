@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from updater.domain.application import ApplicationName
 from updater.domain.messages import ImageIdentity, UpdateDecided, UpdateWithdrawn
 from updater.domain.target import BranchKey, GitTarget
+from updater.ports import Leadership
 from updater.stages.application_writer import ApplicationPatcher
 from updater.stages.branch_writer import BranchWriter
 from updater.stages.keyed import KeyedWorkers, Pace
@@ -25,16 +26,22 @@ class Writer:
     patcher: ApplicationPatcher
     pace: Pace
     branches_at_once: int
+    leadership: Leadership
     _places: dict[ImageIdentity, BranchKey | ApplicationName] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Write until cancelled; what waits then is still written, once."""
         async with asyncio.TaskGroup() as tasks:
             to_branches = KeyedWorkers[BranchKey, UpdateDecided](
-                "write", tasks, self.branches.write, self.pace, self.branches_at_once
+                "write", tasks, self.branches.write, self.pace, self.branches_at_once, self.leadership.held
             )
             to_applications = KeyedWorkers[ApplicationName, UpdateDecided](
-                "patch", tasks, self.patcher.write, replace(self.pace, linger=0), _APPLICATIONS_AT_ONCE
+                "patch",
+                tasks,
+                self.patcher.write,
+                replace(self.pace, linger=0),
+                _APPLICATIONS_AT_ONCE,
+                self.leadership.held,
             )
             try:
                 while True:
@@ -44,6 +51,7 @@ class Writer:
                         self._put(message, to_branches, to_applications)
                     self.inbox.task_done()
             finally:
+                self.leadership.stop_waiting()
                 await asyncio.gather(to_branches.drain(), to_applications.drain())
 
     def _put(

@@ -18,6 +18,7 @@ from updater.adapters.kubernetes.connection import (
     ApiError,
     Connection,
 )
+from updater.adapters.kubernetes.lease import LeaseElection, LeasePace
 from updater.adapters.kubernetes.reflector import APPLICATION, Kind, Pace, Reflector
 from updater.adapters.secret_data import decode_secret
 from updater.domain.application import ApplicationName
@@ -100,6 +101,10 @@ class KubernetesCluster:
     async def close(self) -> None:
         await self._end(self._reflectors)
         await self._connection.close()
+
+    def election(self, namespace: str, lease: str, identity: str, pace: LeasePace) -> LeaseElection:
+        """Stand for a Lease of this cluster; the caller runs it."""
+        return LeaseElection(self._connection, namespace, lease, identity, pace)
 
     async def events(self) -> AsyncIterator[ClusterEvent]:
         queue: asyncio.Queue[ClusterEvent | Exception] = asyncio.Queue(_QUEUE_SIZE)

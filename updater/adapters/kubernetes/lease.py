@@ -92,18 +92,25 @@ class LeaseElection:
         """As it was last read or written."""
         self._changed_at = 0.0
         """When what is known of it last changed, by our clock."""
-        self._held = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._ending = False
         self._failing = False
 
     def holds(self) -> bool:
         """Tell whether we may write at this moment; asked again right before each write."""
         return self._clock() < self._counted_on_until
 
-    async def held(self) -> None:
-        """Wait until we may write."""
+    async def held(self) -> bool:
         while not self.holds():
-            self._held.clear()
-            await self._held.wait()
+            if self._ending:
+                return False
+            self._woken.clear()
+            await self._woken.wait()
+        return True
+
+    def stop_waiting(self) -> None:
+        self._ending = True
+        self._woken.set()
 
     async def run(self) -> None:
         """Stand for the Lease for ever; when cancelled, give it back."""
@@ -192,7 +199,7 @@ class LeaseElection:
             return False
         self._changed_at = self._clock()
         self._counted_on_until = sent + self._pace.counted_on
-        self._held.set()
+        self._woken.set()
         return True
 
     async def _send(self, lease: _Lease) -> _Lease:

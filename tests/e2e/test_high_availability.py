@@ -1,0 +1,60 @@
+"""Two replicas of the daemon and one Lease: one writes, and the other takes over, however the first one ends."""
+
+import signal
+
+import pytest
+
+from tests.e2e.installation import Installation
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_one_of_two_replicas_writes(place: Installation) -> None:
+    place.application()
+    async with place.daemon(replica="first") as first:
+        await first.wait_for("leadership.gained")
+        async with place.daemon(replica="second") as second:
+            await second.wait_for("image.observed", tags=1)
+            await place.push("v2.0")
+            await first.wait_for("image.updated", to="v2.0")
+            await second.wait_for("image.observed", tags=2)
+            await second.wait_for("round.finished", count=len(second.events("round.finished")) + 2)
+            assert not second.events("leadership.gained")
+            assert not second.events("write_back.pushed")
+    assert place.commits() == 2
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+async def test_standby_takes_over_and_repeats_nothing(place: Installation, end: signal.Signals) -> None:
+    place.application()
+    await place.push("v2.0")
+    async with place.daemon(replica="first") as first:
+        await first.wait_for("image.updated", to="v2.0")
+        async with place.daemon(replica="second") as second:
+            await second.wait_for("image.observed", tags=2)
+            await first.end(end)
+            await second.wait_for("leadership.gained")
+            await second.wait_for("image.up_to_date")
+            await place.push("v3.0")
+            await second.wait_for("image.updated", to="v3.0")
+    assert place.commits() == 3
+
+
+async def test_frozen_leader_that_wakes_up_late_does_not_write(place: Installation) -> None:
+    """It is frozen when it holds the Lease, and a new image comes while it is; the other one writes it."""
+    place.application()
+    async with place.daemon(replica="first") as first:
+        await first.wait_for("leadership.gained")
+        await first.wait_for("image.up_to_date")
+        async with place.daemon(replica="second") as second:
+            await second.wait_for("image.observed", tags=1)
+            first.send(signal.SIGSTOP)
+            await place.push("v2.0")
+            await second.wait_for("image.updated", to="v2.0")
+            first.send(signal.SIGCONT)
+            await first.wait_for("leadership.lost")
+            await place.push("v3.0")
+            await second.wait_for("image.updated", to="v3.0")
+            await first.wait_for("image.observed", tags=3)
+            assert not first.events("write_back.pushed")
+    assert place.commits() == 3
