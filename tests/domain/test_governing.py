@@ -222,3 +222,8 @@ def test_annotations_cannot_take_a_demanded_signature_back() -> None:
     made = resource("team", ref("demo", image("app", imagesVerification=KEY)))
     (only,) = tracked(made, annotations={"image-list": "app=nginx"}).images
     assert only.verification is not None
+
+
+def test_plugin_targets_become_variables_of_the_plugin() -> None:
+    made = resource("team", ref("demo", image(manifestTargets={"plugin": {"spec": "IMAGE"}})))
+    assert tracked(made).images[0].keys == ImageKeys(spec="IMAGE", source_type="Plugin")

@@ -50,6 +50,9 @@ IMAGE_KEYS = frozenset(
         "helm.image-tag",
         "helm.image-spec",
         "kustomize.image-name",
+        "plugin.image-name",
+        "plugin.image-tag",
+        "plugin.image-spec",
         "pin",
         "output",
         "source",
@@ -284,18 +287,23 @@ def _with_live_tag(policy: Policy, entry: ImageEntry, application: Application) 
 
 
 def _image_keys(settings: _Settings) -> ImageKeys:
-    keys = ImageKeys(
-        name=settings["helm.image-name"],
-        tag=settings["helm.image-tag"],
-        spec=settings["helm.image-spec"],
-        kustomize_name=settings["kustomize.image-name"],
-    )
-    if keys.kustomize_name and (keys.name or keys.tag or keys.spec):
-        raise Misconfigured(
-            f"annotations {settings.alias}.helm.* and {settings.alias}.kustomize.image-name exclude each other: "
-            "keep those of the application's own kind",
-        )
-    return keys
+    """Read where the image stands; the three kinds of source exclude each other."""
+    kinds = {
+        "helm": _named_keys(settings, "helm"),
+        "kustomize": ImageKeys(kustomize_name=settings["kustomize.image-name"]),
+        "plugin": _named_keys(settings, "plugin"),
+    }
+    given = {kind: keys for kind, keys in kinds.items() if keys != ImageKeys()}
+    if len(given) > 1:
+        names = " and ".join(f"{settings.alias}.{kind}.*" for kind in given)
+        raise Misconfigured(f"annotations {names} exclude each other: keep those of the application's own kind")
+    keys = next(iter(given.values()), ImageKeys())
+    return replace(keys, source_type="Plugin") if "plugin" in given else keys
+
+
+def _named_keys(settings: _Settings, kind: str) -> ImageKeys:
+    parts = ("name", "tag", "spec")
+    return ImageKeys(**{part: settings[f"{kind}.image-{part}"] for part in parts})
 
 
 def _pull_secret(settings: _Settings, application: Application) -> CredentialSource | None:

@@ -34,6 +34,8 @@ class ImageKeys:
     """Takes `name:tag` as a whole, instead of the two."""
     kustomize_name: str = ""
     """The image's name in the kustomization, where it is another than the image's own."""
+    source_type: str = ""
+    """`Plugin` when the names are meant for a plugin's environment alone."""
 
 
 class Branch(NamedTuple):

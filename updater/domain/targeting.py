@@ -91,6 +91,8 @@ def _wanted_type(target: _WriteBackTarget, keys: ImageKeys) -> str:
         return "Directory"
     if keys.kustomize_name or target.kind == "kustomization":
         return "Kustomize"
+    if keys.source_type:
+        return keys.source_type
     return "Helm" if target.kind == "helmvalues" or keys.name or keys.tag or keys.spec else ""
 
 
