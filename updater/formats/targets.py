@@ -111,9 +111,28 @@ def _read(kind: FileKind, root: MappingNode, edit: Edit) -> ImageVersion | None:
 def apply_edits(kind: FileKind, text: str | None, edits: Sequence[Edit]) -> str:
     """Return the file with all edits made; a missing one is written anew.
 
+    What was written is read again: it has to be YAML that holds the wanted versions, and everything else as before.
+
     Raises:
         EditError: that cannot be done without touching other values.
     """
+    after = _edited(kind, text, edits)
+    if after != text:
+        for edit in edits:
+            _check_holds(kind, after, edit)
+    return after
+
+
+def _check_holds(kind: FileKind, text: str, edit: Edit) -> None:
+    held = read_versions(kind, {"the edited file": text}, edit)
+    if any(str(version) != str(edit.image.version) for version in held) or not (held or kind is FileKind.MANIFESTS):
+        found = ", ".join(map(str, held)) or "nothing"
+        raise EditError(
+            f"the edit to {edit.image.version} would be read as {found}: change {edit.image.written} by hand once",
+        )
+
+
+def _edited(kind: FileKind, text: str | None, edits: Sequence[Edit]) -> str:
     if kind is FileKind.HELM_VALUES:
         return edit_values(text or "", edits)
     if kind is FileKind.MANIFESTS:
