@@ -28,6 +28,8 @@ from updater.domain.errors import EditError
 
 MAX_CHARACTERS = 1024 * 1024
 MAX_DEPTH = 100
+MAX_EVENTS = 200_000
+"""Of the parser; a file of the most characters has about 140,000, one made to keep us busy has a million."""
 STRING_TAGS = ("", "!", "tag:yaml.org,2002:str")
 
 
@@ -204,6 +206,8 @@ class _Builder:
         return SequenceNode(first, last, *span, event.anchor or "", _tag(event), bool(event.flow_style), tuple(items))
 
     def _note(self, event: Event) -> int:
+        if len(self.events) >= MAX_EVENTS:
+            raise EditError(f"the file has more than {MAX_EVENTS} values: name a smaller file")
         self.events.append(event)
         return len(self.events) - 1
 
