@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from updater import __version__
-from updater.cli import EXIT_FAILED, EXIT_USAGE, main
+from updater.cli import EXIT_USAGE, main
 
 
 def run(*arguments: str, text: str = "") -> Result:
@@ -62,33 +62,6 @@ class TestChoose:
 
     def test_list_of_another_shape_is_wrong_usage(self) -> None:
         assert run("choose", text='[{"tag": "v1"}]').exit_code == EXIT_USAGE
-
-
-class TestEdit:
-    @pytest.fixture
-    def values(self, tmp_path: Path) -> Path:
-        path = tmp_path / "values.yaml"
-        path.write_text('image:\n  tag: "1.0"  # keep\n')
-        return path
-
-    def test_difference_is_shown_and_nothing_written(self, values: Path) -> None:
-        before = values.read_text()
-        result = run("edit", str(values), "--target", "helmvalues", "--set", "image.tag=1.20")
-        assert '-  tag: "1.0"  # keep\n+  tag: "1.20"  # keep\n' in result.output
-        assert values.read_text() == before
-
-    def test_file_is_written_when_asked(self, values: Path) -> None:
-        assert run("edit", str(values), "--target", "helmvalues", "--set", "image.tag=v2", "-w").exit_code == 0
-        assert values.read_text() == 'image:\n  tag: "v2"  # keep\n'
-
-    def test_nothing_to_change_is_wrong_usage(self, values: Path) -> None:
-        assert run("edit", str(values), "--target", "helmvalues").exit_code == EXIT_USAGE
-
-    def test_file_that_is_no_yaml_fails_with_its_name(self, values: Path) -> None:
-        values.write_text("a: [\n")
-        result = run("edit", str(values), "--target", "helmvalues", "--set", "a=1")
-        assert result.exit_code == EXIT_FAILED
-        assert str(values) in result.output
 
 
 class TestRun:

@@ -69,6 +69,30 @@ def annotate_application(
     return draft.finish().text
 
 
+def applications_in(text: str, default_namespace: str = _DEFAULT_NAMESPACE) -> list[ApplicationName]:
+    """Name the Applications of a file.
+
+    Raises:
+        EditError: it is no YAML.
+    """
+    return [_name(document, default_namespace) for document in _applications(parse(text))]
+
+
+def parameters_kind(
+    text: str,
+    application: ApplicationName,
+    source: int | None,
+    default_namespace: str = _DEFAULT_NAMESPACE,
+) -> FileKind:
+    """Tell which parameters a source takes that is no kustomization: Helm's, or a plugin's where it has one.
+
+    Raises:
+        EditError: the Application is not there, or has no such source.
+    """
+    place = _source(_find(parse(text), application, default_namespace), source)
+    return FileKind.OVERRIDE_HELM if find(place, "plugin") is None else FileKind.OVERRIDE_PLUGIN
+
+
 def _edit(
     draft: Draft,
     place: MappingNode,
@@ -90,18 +114,21 @@ def _edit(
 
 
 def _find(stream: Stream, application: ApplicationName, default_namespace: str) -> MappingNode:
-    found = [
+    found = [each for each in _applications(stream) if _name(each, default_namespace) == application]
+    if len(found) != 1:
+        how_often = "is not in this file" if not found else f"is in this file {len(found)} times"
+        raise EditError(f"Application {application} {how_often}: correct its metadata")
+    return found[0]
+
+
+def _applications(stream: Stream) -> list[MappingNode]:
+    return [
         document
         for document in stream.documents
         if isinstance(document, MappingNode)
         and text_at(document, "kind") == "Application"
         and text_at(document, "apiVersion").startswith(_GROUP)
-        and _name(document, default_namespace) == application
     ]
-    if len(found) != 1:
-        how_often = "is not in this file" if not found else f"is in this file {len(found)} times"
-        raise EditError(f"Application {application} {how_often}: correct its metadata")
-    return found[0]
 
 
 def _name(document: MappingNode, default_namespace: str) -> ApplicationName:

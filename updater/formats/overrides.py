@@ -12,10 +12,11 @@ from updater.domain.change import Edit
 from updater.domain.errors import EditError, Misconfigured
 from updater.domain.image import ImageVersion
 from updater.domain.references import parse_reference
+from updater.domain.target import FileKind
 from updater.formats.yaml_layout import Content
-from updater.formats.yaml_lookup import as_mapping, items_at, own_items, put, text_at
+from updater.formats.yaml_lookup import as_mapping, find, items_at, only_root_of, own_items, put, text_at
 from updater.formats.yaml_splice import Draft
-from updater.formats.yaml_tree import MappingNode, ScalarNode
+from updater.formats.yaml_tree import NOTHING, MappingNode, ScalarNode, parse
 
 FORCE_STRING = "forceString"
 """As the Application's schema has it."""
@@ -30,6 +31,17 @@ class ParameterList:
     path: tuple[str, ...]
     force_string: str = ""
     """The key that marks it; empty for environment variables, which are strings all."""
+
+
+def override_kind(text: str) -> FileKind:
+    """Tell whether an override file is for a chart, or has a plugin's variables instead.
+
+    Raises:
+        EditError: it is no YAML of one mapping.
+    """
+    root = only_root_of(parse(text)) or NOTHING
+    plugin = find(root, "plugin") is not None and find(root, "helm") is None
+    return FileKind.OVERRIDE_PLUGIN if plugin else FileKind.OVERRIDE_HELM
 
 
 def wanted_values(edits: Sequence[Edit]) -> dict[str, str]:
