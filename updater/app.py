@@ -17,15 +17,18 @@ import uvloop
 from updater import __version__
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
+from updater.adapters.git.signing import SigningKey
 from updater.adapters.registry.client import RegistryClient
 from updater.adapters.sqlite.store import SqliteStore
+from updater.config.commits import load_commit_style
 from updater.config.environment import unsupported_variables
 from updater.config.registries_conf import load_registries
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
-from updater.ports import Leadership, RepositorySecrets
+from updater.ports import Author, Leadership, RepositorySecrets
 from updater.settings.daemon import Settings
+from updater.stages.commits import Commits
 from updater.stages.leadership import Alone
 
 log = structlog.get_logger()
@@ -102,9 +105,24 @@ async def open_pipeline(settings: Settings, *, once: bool = False, dry_run: bool
             ask_before_push=settings.git.ask_before_push,
         )
         stack.push_async_callback(git.close)
+        commits = Commits(
+            Author(settings.git.user, settings.git.email),
+            load_commit_style(settings.git),
+            SigningKey(cluster, settings.git.commit_signing_key, settings.git.commit_signing_method),
+        )
         leadership, companions = _leadership(settings, cluster, alone=once or dry_run)
         yield build_pipeline(
-            settings, cluster, registry, git, store, _now, leadership, companions, once=once, dry_run=dry_run
+            settings,
+            cluster,
+            registry,
+            git,
+            store,
+            _now,
+            leadership,
+            companions,
+            once=once,
+            dry_run=dry_run,
+            commits=commits,
         )
 
 

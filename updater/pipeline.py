@@ -24,6 +24,7 @@ from updater.settings.daemon import Settings
 from updater.stages.application_writer import ApplicationPatcher
 from updater.stages.board import Board
 from updater.stages.branch_writer import BranchWriter
+from updater.stages.commits import Commits
 from updater.stages.decider import Decider
 from updater.stages.keyed import Pace
 from updater.stages.poller import Poller
@@ -182,6 +183,7 @@ def build_pipeline(
     *,
     once: bool = False,
     dry_run: bool = False,
+    commits: Commits | None = None,
 ) -> Pipeline:
     """Join the stages by bounded queues: a slow stage makes those before it wait, and loses nothing."""
     board = Board()
@@ -190,8 +192,8 @@ def build_pipeline(
     decided: asyncio.Queue[UpdateDecided | UpdateWithdrawn] = asyncio.Queue(_QUEUE_SIZE)
     git_settings = settings.git
     pace = Pace(git_settings.linger, git_settings.max_batch_age, git_settings.max_batch)
-    author = Author(git_settings.user, git_settings.email)
-    branches = BranchWriter(git, cluster, store, board, author, git_settings.push_tries, now, leadership, dry_run)
+    commits = commits or Commits(Author(git_settings.user, git_settings.email))
+    branches = BranchWriter(git, cluster, store, board, commits, git_settings.push_tries, now, leadership, dry_run)
     patcher = ApplicationPatcher(cluster, store, board, now, leadership, dry_run)
     return Pipeline(
         watcher=Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings)),

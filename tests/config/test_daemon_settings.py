@@ -203,6 +203,9 @@ class TestEnvironment:
             ("ARGOCD_NAMESPACE", "gitops", "argocd.namespace", "gitops"),
             ("GIT_COMMIT_USER", "bot", "git.user", "bot"),
             ("GIT_COMMIT_EMAIL", "bot@example.com", "git.email", "bot@example.com"),
+            ("GIT_COMMIT_SIGN_OFF", "true", "git.commit_sign_off", True),
+            ("GIT_COMMIT_SIGNING_KEY", "/app/ssh-keys/id_rsa", "git.commit_signing_key", "/app/ssh-keys/id_rsa"),
+            ("GIT_COMMIT_SIGNING_METHOD", "ssh", "git.commit_signing_method", "ssh"),
         ],
     )
     def test_a_variable_sets_its_option(self, name: str, text: str, path: str, value: object) -> None:
@@ -239,8 +242,8 @@ class TestEnvironment:
         assert load_settings(None, {name: "tcp://10.0.0.1:8080"}) == Settings()
 
     def test_variables_without_an_equal_here_can_be_told(self) -> None:
-        environ = {"GIT_COMMIT_SIGNING_KEY": "/key", "ENABLE_WEBHOOK": "false", "GIT_COMMIT_SIGN_OFF": "", "HOME": "/"}
-        assert unsupported_variables(environ) == ("GIT_COMMIT_SIGNING_KEY",)
+        environ = {"GIT_COMMIT_METHOD": "api", "ENABLE_WEBHOOK": "false", "MAX_CONCURRENT_APPS": "", "HOME": "/"}
+        assert unsupported_variables(environ) == ("GIT_COMMIT_METHOD",)
 
 
 class TestOptions:

@@ -112,6 +112,7 @@ def test_branch_and_repository_may_be_others() -> None:
         ("env:updates", "env", "updates"),
         (":updates", "main", "updates"),
         ("HEAD:updates", "", "updates"),
+        ("env:env", "env", ""),
         ("refs/heads/env", "env", ""),
         (":{{ $x := .AppName }}{{ $x }}", "main", "{{ $x := .AppName }}{{ $x }}"),
     ],

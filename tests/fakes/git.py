@@ -41,6 +41,8 @@ class FakeGit:
     """Credentials that the server does not take."""
     broken_paths: set[str] = field(default_factory=set)
     looks: int = 0
+    pushes: int = 0
+    """That arrived."""
     logins: list[str] = field(default_factory=list)
     """The credentials of each branch opened."""
 
@@ -52,6 +54,17 @@ class FakeGit:
 
     def log(self, url: str, branch: str = "main") -> list[FakeCommit]:
         return self.branches[repository_key(url), branch]
+
+    def names(self, url: str) -> list[str]:
+        """List the branches of a repository."""
+        return sorted(name for repository, name in self.branches if repository == repository_key(url))
+
+    def merge(self, url: str, name: str, into: str) -> None:
+        """Move a branch to where another is, as a fast-forward does."""
+        self.branches[repository_key(url), into] = list(self.log(url, name))
+
+    def delete(self, url: str, name: str) -> None:
+        del self.branches[repository_key(url), name]
 
     def file(self, url: str, path: str, branch: str = "main") -> str:
         return self.log(url, branch)[-1].files[path].decode()
@@ -124,6 +137,7 @@ class FakeBranch:
             raise PushStale(f"{key[1]} is not at {old} any more")
         base = self.server.branches[self.key]
         self.server.branches[key] = [*(base if name else commits), self.built[commit]]
+        self.server.pushes += 1
         if self.server.lose_answers:
             self.server.lose_answers -= 1
             raise GitError("the connection was lost after the push was sent")

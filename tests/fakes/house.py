@@ -17,6 +17,7 @@ from updater.pipeline import Pipeline, build_pipeline
 from updater.ports import Leadership
 from updater.settings.daemon import Git, Polling, Settings, Shutdown
 from updater.settings.units import Duration, Interval
+from updater.stages.commits import Commits
 from updater.stages.keyed import Pace
 from updater.stages.leadership import Alone
 
@@ -44,6 +45,8 @@ class House:
     patience: Pace = _PATIENCE
     """With Applications whose ApplicationSet takes back what is written; without end, unless a test says otherwise."""
     leadership: Leadership = field(default_factory=Alone)
+    commits: Commits | None = None
+    """None: worded and attributed as the settings have it."""
     events: Sequence[LogEvent] = ()
 
     @asynccontextmanager
@@ -82,6 +85,7 @@ class House:
             self.leadership,
             once=once,
             dry_run=dry_run,
+            commits=self.commits,
         )
         pipeline.writer.pace = self.pace
         pipeline.writer.patcher.patience = self.patience

@@ -12,6 +12,7 @@ _COMMANDS = {
     "test": "Ask a registry what an image would be updated to, and why.",
     "choose": "Choose among tags offline, and say why.",
     "edit": "Show the edit that write-back would make to a file.",
+    "template": "Render a commit message's template with sample data.",
     "version": "Print the version.",
 }
 

@@ -16,6 +16,9 @@ _INHERITED = {
     "IMAGE_UPDATER_LOGFORMAT": "log.format",
     "GIT_COMMIT_USER": "git.user",
     "GIT_COMMIT_EMAIL": "git.email",
+    "GIT_COMMIT_SIGN_OFF": "git.commit_sign_off",
+    "GIT_COMMIT_SIGNING_KEY": "git.commit_signing_key",
+    "GIT_COMMIT_SIGNING_METHOD": "git.commit_signing_method",
 }
 """Options under AIU's names for them."""
 _SPELLINGS = {
@@ -30,9 +33,6 @@ _UNSUPPORTED = (
     "MAX_CONCURRENT_APPS",
     "MAX_CONCURRENT_RECONCILES",
     "GIT_COMMIT_METHOD",
-    "GIT_COMMIT_SIGN_OFF",
-    "GIT_COMMIT_SIGNING_KEY",
-    "GIT_COMMIT_SIGNING_METHOD",
     "ENABLE_WEBHOOK",
 )
 """AIU's variables that would change what the daemon does, and do not."""

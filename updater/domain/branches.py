@@ -22,7 +22,7 @@ def split_branch(text: str) -> tuple[str, str]:
     base, colon, target = (part.strip() for part in text.strip().partition(":"))
     if colon and not target:
         raise Misconfigured(f"annotation git-branch is {text!r}: name the branch behind the colon, or leave it out")
-    return base, target
+    return base, "" if target == base else target
 
 
 def base_branch(name: str, place: str) -> str:

@@ -10,6 +10,9 @@ from updater.settings.units import Duration, Interval, Size
 DEFAULT_REGISTRIES_CONF = Path("/app/config/registries.conf")
 """Where AIU's manifests mount it."""
 
+DEFAULT_COMMIT_TEMPLATE = Path("/app/config/commit.template")
+"""Where AIU's manifests mount it."""
+
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Namespace = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -65,6 +68,16 @@ class Git(_Section, frozen=True):
     user: Text = "argocd-image-updater"
     """Name of the commits' author and committer."""
     email: Text = "noreply@argoproj.io"
+    commit_message_template: str = ""
+    """A Go template for the message; empty: `commit_message_file`."""
+    commit_message_file: Path | None = None
+    """A file with the template; None: `/app/config/commit.template` where there is one, else the built-in message."""
+    commit_sign_off: bool = False
+    """Add a `Signed-off-by` of the author."""
+    commit_signing_key: str = ""
+    """`secret:<namespace>/<name>#<field>`, or the path of a private key; empty: commits are not signed."""
+    commit_signing_method: Literal["openpgp", "ssh"] = "openpgp"
+    """What kind of key it is."""
     linger: Duration = Duration(2)
     """Seconds without a new change to a branch before those that wait become one commit."""
     max_batch_age: Duration = Duration(10)

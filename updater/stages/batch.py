@@ -1,8 +1,9 @@
 """Plan one commit: what each decided update means for the files as they are now. Pure, and safe to run in a thread."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
 from updater.domain.application import ApplicationName
@@ -52,6 +53,12 @@ class Plan:
     planned: list[Planned] = field(default_factory=list)
     settled: list[tuple[UpdateDecided, Decision]] = field(default_factory=list)
     failed: list[tuple[UpdateDecided, str]] = field(default_factory=list)
+
+
+def planned_by_application(planned: Iterable[Planned]) -> list[list[Planned]]:
+    """Part what is planned, each application's in the order of its aliases."""
+    ordered = sorted(planned, key=lambda each: (each.decided.tracked.name, each.decided.image.alias))
+    return [list(group) for _, group in groupby(ordered, key=lambda each: each.decided.tracked.name)]
 
 
 def by_branch(

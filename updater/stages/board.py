@@ -27,6 +27,8 @@ class _Image:
     name: str
     decision: Decision | None = None
     write_error: str = ""
+    proposed: str = ""
+    """Branch and commit, when a change waits on a branch of its own to be merged."""
 
     def failing(self) -> bool:
         if self.write_error or isinstance(self.decision, Invalid):
@@ -105,6 +107,25 @@ class Board:
         )
         keys = {"from": str(previous), "to": str(update.version), **({"commit": commit} if commit else {})}
         log.info("image.updated", **_place(name, alias), image=image.name, **keys)
+
+    def proposed(
+        self,
+        name: ApplicationName,
+        alias: str,
+        previous: ImageVersion,
+        update: Update,
+        branch: str,
+        commit: str,
+    ) -> None:
+        """Note that a change waits on a branch of its own; the same commit is said once."""
+        image = self._image(name, alias)
+        if image is None:
+            return
+        image.write_error = ""
+        known, image.proposed = image.proposed, f"{branch} {commit}"
+        if known != image.proposed:
+            keys = {"from": str(previous), "to": str(update.version), "branch": branch, "commit": commit}
+            log.info("image.proposed", **_place(name, alias), image=image.name, **keys)
 
     def would_update(self, name: ApplicationName, alias: str, previous: ImageVersion, update: Update) -> None:
         """Note what a dry run leaves undone."""

@@ -17,20 +17,21 @@ from updater.domain.errors import (
     LeadershipLost,
     Misconfigured,
     PushStale,
-    StoreError,
     UpdaterError,
 )
-from updater.domain.messages import UpdateDecided
-from updater.domain.target import Branch, BranchKey, repository_key
-from updater.formats.commit import commit_message
-from updater.ports import ApplicationWriter, Author, GitBranch, GitServer, Leadership, PendingWrite, WriteMemory
+from updater.domain.messages import ImageIdentity, UpdateDecided
+from updater.domain.target import Branch, BranchKey, GitTarget, repository_key
+from updater.ports import ApplicationWriter, GitBranch, GitServer, Leadership, PendingWrite, WriteMemory
 from updater.stages.batch import Files, Plan, Planned, by_branch, manifests_to_find, paths_to_read, plan
 from updater.stages.board import Board
+from updater.stages.commits import Commits
 from updater.stages.manifest_files import find_manifests
+from updater.stages.proposals import Proposals, carries, check_ours
 
 log = structlog.get_logger()
 
 Waiting = Mapping[Hashable, UpdateDecided]
+_REFRESHES_AT_ONCE = 10
 
 
 @dataclass
@@ -41,13 +42,14 @@ class BranchWriter:
     applications: ApplicationWriter
     memory: WriteMemory
     board: Board
-    author: Author
+    commits: Commits
     push_tries: int
     now: Callable[[], datetime]
     leadership: Leadership
     dry_run: bool = False
     _heads: dict[str, str] = field(default_factory=dict)
     """By repository: the branch that its HEAD was seen to stand for."""
+    _proposals: Proposals = field(default_factory=Proposals)
 
     def key(self, branch: Branch) -> BranchKey:
         """Tell which queue a branch's changes wait in: one for all spellings, and all credentials."""
@@ -65,12 +67,16 @@ class BranchWriter:
             again |= await self._try(branch, group)
         return again
 
+    def forget(self, identity: ImageIdentity) -> None:
+        """Put a change that is not wanted any more on no branch again."""
+        self._proposals.forget(identity)
+
     async def _try(self, branch: Branch, batch: Waiting) -> Waiting:
         try:
             return await self._write(branch, batch)
         except LeadershipLost:
             log.info("write_back.left_to_another", repository=branch.url, branch=branch.branch, changes=len(batch))
-        except (GitError, Misconfigured, StoreError) as error:
+        except UpdaterError as error:
             self._report_failed(batch.values(), str(error))
         except Exception as error:
             log.exception("write_back.crashed", repository=branch.url, branch=branch.branch)
@@ -78,10 +84,6 @@ class BranchWriter:
         return batch
 
     async def _write(self, branch: Branch, batch: Waiting) -> Waiting:
-        if branch.target:
-            raise Misconfigured(
-                f"annotation git-branch: branches of their own, as {branch.target}, cannot be written yet"
-            )
         remote = self.git.branch(branch)
         for attempt in range(1, self.push_tries + 1):
             head = await remote.head()
@@ -91,7 +93,7 @@ class BranchWriter:
             if self.dry_run or not made.files:
                 return await self._settle(made)
             try:
-                await self._push(branch, remote, head, made)
+                await (self._propose if branch.target else self._push)(branch, remote, head, made)
             except PushStale:
                 log.info("write_back.stale", repository=branch.url, branch=branch.branch, head=head, attempt=attempt)
                 await asyncio.sleep(random.uniform(0.05, 0.2) * attempt)  # noqa: S311 - jitter, not a secret
@@ -111,24 +113,54 @@ class BranchWriter:
         return made
 
     async def _push(self, branch: Branch, remote: GitBranch, head: str, made: Plan) -> None:
-        message = commit_message([planned.change for planned in made.planned])
-        commit = await remote.commit(head, made.files, message, self.author, self.now())
+        changes = [planned.change for planned in made.planned]
+        commit = await self.commits.build(remote, head, made.files, changes, self.now())
         await self._note_pending(made, commit)
         if not self.leadership.holds():
             raise LeadershipLost
         await remote.push(head, commit)
-        log.info(
-            "write_back.pushed",
-            repository=branch.url,
-            branch=branch.branch,
-            commit=commit,
-            files=len(made.files),
-            changes=len(made.planned),
-        )
+        _log_pushed(branch, branch.branch, commit, made)
         # From here the commit is a fact: it is written down even when the task is being cancelled.
         await asyncio.shield(self._record(made.planned, commit))
-        for name in {planned.decided.tracked.name: None for planned in made.planned}:
-            await self._refresh(name)
+        await self._refresh_all({planned.decided.tracked.name: None for planned in made.planned})
+
+    async def _propose(self, branch: Branch, remote: GitBranch, head: str, made: Plan) -> None:
+        """Put what is planned on the branches that its templates name; what fails for one fails there alone."""
+        for name, planned in self._proposals.by_name(made).items():
+            try:
+                await self._build_anew(branch, remote, head, name, planned)
+            except PushStale:
+                raise
+            except (GitError, Misconfigured) as error:
+                made.failed += [(each.decided, str(error)) for each in planned]
+
+    async def _build_anew(
+        self,
+        branch: Branch,
+        remote: GitBranch,
+        head: str,
+        name: str,
+        planned: list[Planned],
+    ) -> None:
+        """Make a branch one commit on the base, if it is ours; also of what was on it before."""
+        made = await self._plan(remote, head, self._proposals.wanted(branch, name, planned))
+        tip = await remote.tip(name)
+        if tip is not None:
+            check_ours(tip, name, self.commits.author.email)
+        commit = tip.commit if tip is not None else ""
+        pushed = not carries(tip, head, made.planned)
+        if pushed:
+            old, changes = commit, [each.change for each in made.planned]
+            commit = await self.commits.build(remote, head, made.files, changes, self.now(), name)
+            await self._note_pending(made, commit)
+            if not self.leadership.holds():
+                raise LeadershipLost
+            await remote.push(old, commit, name)
+            _log_pushed(branch, name, commit, made)
+        self._proposals.remember(branch, name, made.planned)
+        for each in planned:
+            tracked, alias = each.decided.tracked.name, each.decided.image.alias
+            self.board.proposed(tracked, alias, each.current.version, each.update, name, commit)
 
     async def _note_pending(self, made: Plan, commit: str) -> None:
         by_application: dict[ApplicationName, list[PendingWrite]] = {}
@@ -154,6 +186,7 @@ class BranchWriter:
                 name, alias = each.decided.tracked.name, each.decided.image.alias
                 self.board.would_update(name, alias, each.current.version, each.update)
         for decided, decision in made.settled:
+            self._proposals.forget(decided.identity)
             await self._remember(decided, decision)
             self.board.write_settled(decided.tracked.name, decided.image.alias)
             self.board.decided(decided.tracked.name, decided.image.alias, decision)
@@ -174,8 +207,18 @@ class BranchWriter:
         await self.memory.written(name, image.alias, image.target, decision.version, commit, self.now())
         if recovered:
             keys = {"application": str(name), "alias": image.alias, "to": str(decision.version), "commit": commit}
-            log.info("write_back.recovered", **keys)
+            log.info("write_back.merged" if _has_own_branch(decided) else "write_back.recovered", **keys)
             await self._refresh(name)
+
+    async def _refresh_all(self, names: Iterable[ApplicationName]) -> None:
+        """Ask Argo CD to look now, for a few applications at a time."""
+        slots = asyncio.Semaphore(_REFRESHES_AT_ONCE)
+
+        async def refresh(name: ApplicationName) -> None:
+            async with slots:
+                await self._refresh(name)
+
+        await asyncio.gather(*map(refresh, names))
 
     async def _refresh(self, name: ApplicationName) -> None:
         try:
@@ -187,6 +230,22 @@ class BranchWriter:
     def _report_failed(self, batch: Iterable[UpdateDecided], reason: str) -> None:
         for decided in batch:
             self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
+
+
+def _log_pushed(branch: Branch, name: str, commit: str, made: Plan) -> None:
+    log.info(
+        "write_back.pushed",
+        repository=branch.url,
+        branch=name,
+        commit=commit,
+        files=len(made.files),
+        changes=len(made.planned),
+    )
+
+
+def _has_own_branch(decided: UpdateDecided) -> bool:
+    target = decided.image.target
+    return isinstance(target, GitTarget) and bool(target.branch.target)
 
 
 async def _read(

@@ -49,6 +49,8 @@ class Writer:
                     self._withdraw(message.identity, to_branches, to_applications)
                     if isinstance(message, UpdateDecided):
                         self._put(message, to_branches, to_applications)
+                    else:
+                        self.branches.forget(message.identity)
                     self.inbox.task_done()
             finally:
                 self.leadership.stop_waiting()

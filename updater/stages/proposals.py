@@ -1,0 +1,104 @@
+"""What is on the branches of our own: which change goes on which, whose a branch is, and what else it has to keep.
+
+Such a branch is one commit on the base, built anew whenever something is added or the base moved. So it has to be known
+what it held before; after a restart the decisions tell it again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from updater.domain.errors import GitError, Misconfigured
+from updater.domain.messages import ImageIdentity, UpdateDecided
+from updater.domain.target import Branch, GitTarget, repository_key
+from updater.formats.branch_name import branch_name
+from updater.formats.commit import BRANCH_TRAILER, trailer
+from updater.ports import Tip
+from updater.stages.batch import Plan, Planned, planned_by_application
+
+
+class _Place(NamedTuple):
+    repository: str
+    name: str
+
+
+@dataclass
+class _Proposal:
+    base: str
+    wanted: dict[ImageIdentity, UpdateDecided] = field(default_factory=dict)
+
+
+@dataclass
+class Proposals:
+    """The branches of our own that were written to, or looked at, since the start."""
+
+    _known: dict[_Place, _Proposal] = field(default_factory=dict)
+
+    def by_name(self, made: Plan) -> dict[str, list[Planned]]:
+        """Part what is planned by the branch it goes to; what has no legal one is added to what failed."""
+        named: dict[str, list[Planned]] = {}
+        for planned in planned_by_application(made.planned):
+            target = planned[0].decided.image.target
+            assert isinstance(target, GitTarget)  # noqa: S101 - only such targets get here
+            try:
+                name = branch_name([each.change for each in planned], target)
+            except Misconfigured as error:
+                made.failed += [(each.decided, str(error)) for each in planned]
+            else:
+                named.setdefault(name, []).extend(planned)
+        return named
+
+    def wanted(self, branch: Branch, name: str, planned: Iterable[Planned]) -> list[UpdateDecided]:
+        """Give everything that is to be on a branch: what is planned, and what was put there before.
+
+        Raises:
+            GitError: the branch is built on another base already.
+        """
+        known = self._known.get(_place(branch, name))
+        if known is not None and known.wanted and known.base != branch.branch:
+            raise GitError(
+                f"branch {name} is built on {known.base or 'HEAD'} already: name another for {branch.branch or 'HEAD'} "
+                "in the annotation git-branch",
+            )
+        fresh = {each.decided.identity: each.decided for each in planned}
+        return list(({**known.wanted, **fresh} if known else fresh).values())
+
+    def remember(self, branch: Branch, name: str, planned: Iterable[Planned]) -> None:
+        """Note what is on a branch now; it is on no other any more."""
+        wanted = {each.decided.identity: each.decided for each in planned}
+        for identity in wanted:
+            self.forget(identity)
+        self._known[_place(branch, name)] = _Proposal(branch.branch, wanted)
+
+    def forget(self, identity: ImageIdentity) -> None:
+        """Keep a change on no branch any more: it has arrived on the base, or is not wanted."""
+        for place, proposal in list(self._known.items()):
+            proposal.wanted.pop(identity, None)
+            if not proposal.wanted:
+                del self._known[place]
+
+
+def check_ours(tip: Tip, name: str, address: str) -> None:
+    """Refuse to build a branch anew that somebody else committed to.
+
+    Raises:
+        GitError: its commit is by somebody else, or was made for another branch.
+    """
+    if tip.committer == address and f"{BRANCH_TRAILER}: {name}" in tip.message.splitlines():
+        return
+    raise GitError(
+        f"branch {name} is left alone, for its commit {tip.commit[:12]} by {tip.committer or 'somebody'} is not ours: "
+        "merge or delete the branch, or name another in the annotation git-branch",
+    )
+
+
+def carries(tip: Tip | None, head: str, planned: Sequence[Planned]) -> bool:
+    """Tell whether a branch holds all of it already, on the base as it is now."""
+    if tip is None or tip.parents != (head,):
+        return False
+    said = set(tip.message.splitlines())
+    return all(trailer(each.change) in said for each in planned)
+
+
+def _place(branch: Branch, name: str) -> _Place:
+    return _Place(repository_key(branch.url), name)
