@@ -22,7 +22,7 @@ from updater.domain.errors import Misconfigured
 from updater.domain.secrets import parse_credential_source
 from updater.redaction import register_secret
 from updater.settings.daemon import DEFAULT_REGISTRIES_CONF
-from updater.settings.registries import DIRECT, ClientCertificate, Registries, RegistrySettings, hostname
+from updater.settings.registries import APIS, DIRECT, ClientCertificate, Registries, RegistrySettings, hostname
 
 TLS_DIRECTORY = Path("/app/config/tls")
 """Argo CD's `argocd-tls-certs-cm`, where its manifests mount it: one file of certificates for each host."""
@@ -277,6 +277,12 @@ def _sort_mode(text: str) -> str:
     return text.lower() or "none"
 
 
+def _api(text: str) -> str:
+    if text not in APIS:
+        raise ValueError
+    return text
+
+
 def _number(text: str) -> float:
     if not _NUMBER.fullmatch(text):
         raise ValueError
@@ -365,6 +371,7 @@ _KEYS: Mapping[str, _Key] = {
     "tagsortmode": _Key("tag_sort_mode", _sort_mode, f"write {', '.join(_SORT_MODES[:-1])} or {_SORT_MODES[-1]}"),
     "default": _Key("default", _flag, _FLAG),
     "ping": _Key("", _flag, _FLAG),
+    "api": _Key("api", _api, f"write {', '.join(APIS[:-1])} or {APIS[-1]}"),
     "timeout": _Key("timeout", _some_seconds, f"{_DURATION}, above zero"),
     "interval": _Key("interval", _some_seconds, f"{_DURATION}, above zero"),
     "proxy": _Key(

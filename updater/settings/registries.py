@@ -22,6 +22,11 @@ class ClientCertificate:
     """Differs when the files hold something else."""
 
 
+AUTO = "auto"
+APIS = (AUTO, "distribution", "docker-hub", "quay", "harbor", "gitlab", "azure", "google")
+"""What `api` may say: which vendor's own list of tags there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """One entry of `registries.conf`; keys and meanings are AIU's, with limits of our own."""
@@ -59,6 +64,8 @@ class RegistrySettings:
     client_certificate: ClientCertificate | None = None
     mirror_of: str = ""
     """What image names begin with that another registry owns and this one is asked for in its place."""
+    api: str = AUTO
+    """Which vendor's list of tags tells digests and times; `distribution`: none does; `auto`: found out."""
 
     @property
     def canonical_prefix(self) -> str:

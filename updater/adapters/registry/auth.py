@@ -108,6 +108,11 @@ class Authenticator:
             answer = await ask(grant.header)
         return answer
 
+    async def basic(self, access: Access) -> str:
+        """Return the header of basic authentication for an API that asks nobody for it; empty without credentials."""
+        login = await self._login(access, None)
+        return _basic(login) if login else ""
+
     def _learn(self, access: Access, answer: Answer) -> None:
         """Note how the registry wants to be asked; bearer tokens before basic authentication."""
         challenges = {

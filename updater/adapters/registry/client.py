@@ -1,13 +1,16 @@
 """Registries that speak the Distribution API: the adapter behind the port `Registry`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from updater.adapters.registry.auth import Access
+from updater.adapters.registry.catalogue import CatalogueReader
 from updater.adapters.registry.endpoint import Endpoint
 from updater.adapters.registry.metadata import Metadata
 from updater.adapters.registry.observer import Observer
+from updater.adapters.registry.recognition import Recognition
 from updater.adapters.registry.remote import RemoteRepository
 from updater.domain.candidates import Snapshot
 from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled
@@ -40,6 +43,8 @@ class RegistryClient:
         self._script_directories = tuple(script_directories)
         self._endpoints: dict[RegistrySettings, Endpoint] = {}
         self._observers: dict[PollKey, Observer] = {}
+        self._recognitions: dict[RegistrySettings, Recognition] = {}
+        self._readers: dict[tuple[PollKey, RegistrySettings], CatalogueReader] = {}
 
     async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
         """Return a complete snapshot, as deep as wanted; the same object again when nothing changed.
@@ -53,7 +58,8 @@ class RegistryClient:
         access = Access(key.repository, settings.api_name(key.repository), source)
         remote = RemoteRepository(self._endpoint(settings), access)
         try:
-            return await self._observer(key).observe(remote, wants)
+            reader = await self._reader(key, settings, access) if wants.metadata or wants.times else None
+            return await self._observer(key).observe(remote, wants, reader)
         except RegistryThrottled as error:
             raise RegistryThrottled(_placed(error, key, settings), error.retry_after) from error
         except ListShrank as error:
@@ -65,6 +71,7 @@ class RegistryClient:
 
     def forget(self, key: PollKey) -> None:
         self._observers.pop(key, None)
+        self._readers = {place: reader for place, reader in self._readers.items() if place[0] != key}
 
     def interval(self, key: PollKey) -> float | None:
         return self._registries.serving(key.repository).interval
@@ -78,6 +85,18 @@ class RegistryClient:
         if settings not in self._endpoints:
             self._endpoints[settings] = Endpoint(settings, self._secrets, self._script_directories, self._now)
         return self._endpoints[settings]
+
+    async def _reader(self, key: PollKey, settings: RegistrySettings, access: Access) -> CatalogueReader | None:
+        """Return what reads the registry's own list; None where it has none."""
+        if settings not in self._recognitions:
+            self._recognitions[settings] = Recognition(self._endpoint(settings))
+        vendor = await self._recognitions[settings].vendor(access)
+        if vendor is None:
+            return None
+        if (key, settings) not in self._readers:
+            at = replace(settings, name=f"{settings.name} API", api_url=vendor.base) if vendor.base else settings
+            self._readers[key, settings] = CatalogueReader(vendor, self._endpoint(at), access, self._now)
+        return self._readers[key, settings]
 
     def _observer(self, key: PollKey) -> Observer:
         if key not in self._observers:

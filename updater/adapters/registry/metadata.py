@@ -68,6 +68,18 @@ class Metadata:
             if tag in self._pointers:
                 self._pointers[tag].checked_at = _LONG_AGO
 
+    def learn(self, tag: str, digest: str) -> None:
+        """Take the registry's own word for where a tag points to now."""
+        self._point(tag, digest)
+
+    async def learn_builds(self, digest: str, builds: Sequence[Build], platforms: Sequence[Platform]) -> None:
+        """Take the registry's own word for all that is behind a digest."""
+        for platform in platforms:
+            if (digest, platform) not in self._builds:
+                serving = tuple(build for build in builds if matches(build.platform, platform))
+                await self.memory.remember_builds(digest, (platform,), serving)
+                self._builds[digest, platform] = serving
+
     def digest(self, tag: str) -> str:
         return self._pointers[tag].digest if tag in self._pointers else ""
 

@@ -1,11 +1,12 @@
 """Look at one repository again and again, as deep as wanted, and tell whether anything changed."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from updater.adapters.registry.catalogue import Catalogue, CatalogueReader
 from updater.adapters.registry.metadata import Metadata
 from updater.adapters.registry.remote import RemoteRepository
 from updater.adapters.registry.tags import TagList, read_tags
@@ -18,6 +19,7 @@ from updater.domain.platform import Platform
 from updater.domain.policy import Policy
 from updater.domain.polling import Wants
 from updater.domain.ranking import Election, elect
+from updater.formats.vendor_tags import ListedTag
 from updater.ports import TagMemory
 
 _CONFIRMED_AFTER = timedelta(seconds=60)
@@ -36,6 +38,7 @@ class Observer:
     now: Callable[[], datetime]
     _restored: bool = False
     _listed: TagList | None = None
+    _names_before: tuple[str, ...] | None = None
     _count: int = 0
     """Tags in the last complete list."""
     _shrunk: "_Shrunk | None" = None
@@ -44,10 +47,14 @@ class Observer:
     _compared: "_Compared | None" = field(default=None)
     _first_seen: dict[str, datetime] = field(default_factory=dict)
     """When each tag was first in a complete list."""
+    _pushed: dict[str, datetime] = field(default_factory=dict)
+    """When tags were pushed, as the registry last told; kept while it does not, so that no order changes by that."""
     _elected: "_Elected | None" = field(default=None)
 
-    async def observe(self, remote: RemoteRepository, wants: Wants) -> Snapshot:
+    async def observe(self, remote: RemoteRepository, wants: Wants, reader: CatalogueReader | None = None) -> Snapshot:
         """Return a complete snapshot; the one of before when nothing changed.
+
+        `reader` reads the registry's own list, where it has one and more than names is wanted.
 
         Raises:
             RegistryError: in any of its kinds.
@@ -55,12 +62,14 @@ class Observer:
         """
         await self._restore()
         listing = wants.names or bool(wants.metadata)
-        names = await self._names(remote) if listing else ()
+        told = await reader.read(times=wants.times) if listing and reader else None
+        names = await self._names(remote, told) if listing else ()
         self.metadata.doubt(wants.hints)
-        chosen = await self._contenders(names, wants.winners)
-        existing = await self.metadata.look_at_digests(remote, wants.digests | chosen)
-        compared = self._compared_tags(names, wants.metadata)
         platforms = self._platforms(wants)
+        details = await self._learn(told, platforms)
+        chosen = await self._contenders(names, wants.winners)
+        existing = await self._look_at_digests(remote, wants.digests | chosen, details)
+        compared = self._compared_tags(names, wants.metadata)
         await self.metadata.look_into(remote, compared.names, platforms)
         unlisted = sorted(existing.difference(names))
         digests = existing | compared.set
@@ -69,6 +78,7 @@ class Observer:
                 name,
                 self.metadata.digest(name) if name in digests else "",
                 self.metadata.builds(name, platforms) if name in compared.set else None,
+                self._pushed.get(name),
             )
             for name in (*names, *unlisted)
         )
@@ -84,21 +94,51 @@ class Observer:
             self._count = len(remembered)
             self._restored = True
 
-    async def _names(self, remote: RemoteRepository) -> tuple[str, ...]:
-        listed = await read_tags(remote, self._listed)
-        self._check_shrinking(listed.names)
-        self._count = len(listed.names)
-        if listed is not self._listed:
+    async def _names(self, remote: RemoteRepository, told: Catalogue | None) -> tuple[str, ...]:
+        if told is None:
+            listed = self._listed = await read_tags(remote, self._listed)
+            names = listed.names
+        else:
+            names = told.names
+        self._check_shrinking(names)
+        self._count = len(names)
+        if names is not self._names_before:
             now = self.now()
-            self._first_seen = {name: self._first_seen.get(name, now) for name in listed.names}
-            self._listed = listed
-        return listed.names
+            self._first_seen = {name: self._first_seen.get(name, now) for name in names}
+            self._names_before = names
+        return names
+
+    async def _learn(self, told: Catalogue | None, platforms: Sequence[Platform]) -> Mapping[str, ListedTag]:
+        """Take the registry's word for digests and builds."""
+        if told is None:
+            return {}
+        self._pushed = {tag.name: tag.pushed for tag in told.tags.values() if tag.pushed}
+        for tag in told.tags.values():
+            if tag.digest:
+                self.metadata.learn(tag.name, tag.digest)
+                if tag.builds is not None:
+                    await self.metadata.learn_builds(tag.digest, tag.builds, platforms)
+        return told.tags
+
+    async def _look_at_digests(
+        self, remote: RemoteRepository, tags: frozenset[str], details: Mapping[str, ListedTag]
+    ) -> frozenset[str]:
+        """Find out where tags point to that the registry's own list did not tell just now."""
+        known = frozenset(tag for tag in tags if tag in details and details[tag].digest)
+        return known | await self.metadata.look_at_digests(remote, tags - known)
 
     async def _contenders(self, names: tuple[str, ...], policies: frozenset[Policy]) -> frozenset[str]:
-        """Elect by name, anew only among other names; time alone may make another tag old enough."""
+        """Elect without metadata, anew only for another list; time alone may make another tag old enough."""
         before = self._elected
         if before is None or before.listed is not names or before.policies != policies:
-            records = tuple(TagRecord(name, first_seen=self._first_seen.get(name)) for name in names)
+            records = tuple(
+                TagRecord(
+                    name,
+                    pushed=self._pushed.get(name),
+                    first_seen=self._first_seen.get(name),
+                )
+                for name in names
+            )
             snapshot = Snapshot(self.repository, records, self.now())
             before = self._elected = _Elected(names, policies, await _elections(policies, snapshot))
         now = self.now()

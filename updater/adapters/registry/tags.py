@@ -66,7 +66,7 @@ async def _read_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> lis
     answer = await _first_page(remote)
     pages = [_page(answer, known)]
     names = set(pages[0].names)
-    while (url := _next_page(answer)) is not None:
+    while (url := next_page(answer)) is not None:
         if len(pages) == _MOST_PAGES or len(names) > _MOST_TAGS:
             raise RegistryError(f"lists more than {_MOST_PAGES} pages or {_MOST_TAGS} tags: that is not read")
         answer = await remote.get(url, _PAGE_BYTES)
@@ -113,13 +113,13 @@ def _page(answer: Answer, known: dict[bytes, Page]) -> Page:
         raise RegistryError(f"gives a tag list that is none: {error}") from None
 
 
-def _next_page(answer: Answer) -> URL | None:
-    """Resolve the link to the next page; None after the last one.
+def next_page(answer: Answer, said: str = "") -> URL | None:
+    """Resolve the link to the next page, or what the body said it is; None after the last one.
 
     A proxy may make a registry forget its scheme or port: the same host means the same origin. Another host is never
     followed.
     """
-    link = next_link(answer.headers.getall("Link", []))
+    link = said or next_link(answer.headers.getall("Link", []))
     if not link:
         return None
     try:
