@@ -1,15 +1,37 @@
 """References follow Docker's grammar, and an image-list's entries carry a constraint behind them."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from updater.domain.docker_hub import canonical_host
 from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageEntry, ImageReference, ImageVersion, Repository
 from updater.domain.references import parse_entry, parse_image_list, parse_reference, split_image_list
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 NGINX = Repository("docker.io", "library/nginx")
+SAMPLE: dict[str, list[str] | None] = json.loads(
+    (Path(__file__).parents[1] / "samples" / "references.json").read_text("utf-8")
+)["references"]
+
+
+@pytest.mark.parametrize("text", [text for text, answer in SAMPLE.items() if answer])
+def test_reference_means_what_it_means_to_docker_but_for_the_names_of_docker_hub(text: str) -> None:
+    domain, path, tag, digest = SAMPLE[text] or ()
+    host = canonical_host(domain)
+    name = f"library/{path}" if host == "docker.io" and "/" not in path else path
+    reference = parse_reference(text)
+    assert (reference.repository, reference.version) == (Repository(host, name), ImageVersion(tag, digest))
+
+
+@pytest.mark.parametrize("text", [text for text, answer in SAMPLE.items() if answer is None])
+def test_reference_is_refused_that_docker_refuses(text: str) -> None:
+    with pytest.raises(Misconfigured):
+        parse_reference(text)
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,10 @@ def _repository(written: str) -> Repository:
         raise _Fault(f"has the registry {host!r}: write a host name, with :port if it has one")
     if not _PATH.fullmatch(path):
         raise _Fault(f"has the name {path!r}: write lower case letters and digits, joined by '.', '_', '-' or '/'")
-    if len(path) > _LONGEST_PATH:
-        raise _Fault(f"has a name of {len(path)} characters: write no more than {_LONGEST_PATH}")
     if host == DOCKER_HUB and "/" not in path:
         path = _OFFICIAL + path
+    if len(path) > _LONGEST_PATH:
+        raise _Fault(f"has a name of {len(path)} characters: write no more than {_LONGEST_PATH}")
     return Repository(host, path)
 
 
