@@ -8,9 +8,13 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
+import msgspec
 import structlog
 import uvloop
 
@@ -18,18 +22,23 @@ from updater import __version__
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.adapters.git.signing import SigningKey
+from updater.adapters.one_application import OneApplication
 from updater.adapters.registry.client import RegistryClient
+from updater.adapters.sqlite.copying import copy_database
 from updater.adapters.sqlite.store import SqliteStore
 from updater.config.commits import load_commit_style
 from updater.config.environment import unsupported_variables
 from updater.config.registries_conf import load_registries
+from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
 from updater.ports import Author, Leadership, RepositorySecrets
-from updater.settings.daemon import Settings
+from updater.settings.daemon import Settings, State
 from updater.stages.commits import Commits
 from updater.stages.leadership import Alone
+from updater.stages.reporter import Reporter
+from updater.web.api import serve_api
 
 log = structlog.get_logger()
 
@@ -69,18 +78,51 @@ async def _run(settings: Settings, environ: Mapping[str, str], *, once: bool, dr
     for name in unsupported_variables(environ):
         log.warning("variable.unsupported", variable=name, reason="it has no effect: remove it")
     healthy = True
-    async with open_pipeline(settings, once=once, dry_run=dry_run) as pipeline:
+    async with open_daemon(settings, once=once, dry_run=dry_run) as daemon:
         if once:
-            healthy = await pipeline.run_once(stop)
+            healthy = await daemon.pipeline.run_once(stop)
         else:
-            await pipeline.run(stop)
+            async with serve_api(settings.api_socket, daemon.reporter):
+                await daemon.pipeline.run(stop)
     log.info("daemon.stopped")
     return healthy
 
 
+async def evaluate(settings: Settings, name: ApplicationName) -> dict[str, object] | None:
+    """Decide for one application as the daemon would, and write nothing; None when there is no such application.
+
+    What is remembered is read from a copy of the database: the daemon's own stays as it is.
+
+    Raises:
+        Misconfigured: the settings cannot be followed.
+        UpdaterError: what the settings name cannot be used.
+    """
+    with TemporaryDirectory(prefix="updater-") as directory:
+        path = Path(directory) / "state.db"
+        await asyncio.to_thread(copy_database, settings.state.path, path)
+        copied = msgspec.structs.replace(settings, state=State(path=path))
+        async with open_daemon(copied, once=True, dry_run=True, only=name) as daemon:
+            await daemon.pipeline.run_once(asyncio.Event())
+            return await daemon.reporter.application(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The pipeline, and who tells what it knows."""
+
+    pipeline: Pipeline
+    reporter: Reporter
+
+
 @asynccontextmanager
-async def open_pipeline(settings: Settings, *, once: bool = False, dry_run: bool = False) -> AsyncIterator[Pipeline]:
-    """Open the adapters that the settings ask for, and close them at the end.
+async def open_daemon(
+    settings: Settings,
+    *,
+    once: bool = False,
+    dry_run: bool = False,
+    only: ApplicationName | None = None,
+) -> AsyncIterator[Daemon]:
+    """Open the adapters that the settings ask for, and close them at the end; with `only`, for one application.
 
     Raises:
         Misconfigured: the settings cannot be followed.
@@ -111,9 +153,10 @@ async def open_pipeline(settings: Settings, *, once: bool = False, dry_run: bool
             SigningKey(cluster, settings.git.commit_signing_key, settings.git.commit_signing_method),
         )
         leadership, companions = _leadership(settings, cluster, alone=once or dry_run)
-        yield build_pipeline(
+        watched = OneApplication(cluster, only) if only else cluster
+        pipeline = build_pipeline(
             settings,
-            cluster,
+            watched,
             registry,
             git,
             store,
@@ -124,6 +167,7 @@ async def open_pipeline(settings: Settings, *, once: bool = False, dry_run: bool
             dry_run=dry_run,
             commits=commits,
         )
+        yield Daemon(pipeline, Reporter(pipeline.board, registry, store, looks_again=not once))
 
 
 def _leadership(settings: Settings, cluster: SecretCluster, *, alone: bool) -> tuple[Leadership, list[Companion]]:

@@ -44,19 +44,38 @@ class TestChoose:
     def test_each_tag_has_its_verdict(self) -> None:
         result = run("choose", "--current", "v1.0", text="v1.0\nv1.2\nlatest\n")
         assert result.exit_code == 0
-        assert result.output.splitlines()[0] == "Update (newer): v1.2 is newer than v1.0"
-        assert "not-a-version" in result.output
+        assert result.output == (
+            "update v1.2 (newer)\n"
+            "  v1.2 is newer than v1.0\n"
+            "      #1  v1.2    kept\n"
+            "      #2  v1.0    kept\n"
+            "       -  latest  not-a-version\n"
+        )
 
     def test_json_is_for_machines(self) -> None:
         chosen = json.loads(run("choose", "-o", "json", text="1\n2\n").output)
         assert (chosen["decision"], chosen["tag"]) == ("update", "2")
+
+    def test_smallest_tag_is_taken_when_told_to(self) -> None:
+        arguments = ("--strategy", "alphabetical", "--sort", "tag asc")
+        assert json.loads(run("choose", *arguments, "-o", "json", text="b\na\n").output)["tag"] == "a"
+
+    def test_private_scheme_is_cut_out_of_the_tags(self) -> None:
+        arguments = ("--extract", r"^r(?P<year>\d+)-b(?P<build>\d+)$", "--sort", "year desc, build asc", "-o", "json")
+        assert json.loads(run("choose", *arguments, text="r24-b1\nr25-b2\nr25-b1\n").output)["tag"] == "r25-b1"
+
+    def test_control_characters_of_a_tag_do_not_reach_the_terminal(self) -> None:
+        assert "\x1b" not in run("choose", text=json.dumps(["v1", "\x1b[31mv2"])).output
 
     def test_json_list_brings_times_and_digests(self) -> None:
         tags = [{"name": "b", "created": "2026-01-01T00:00:00Z"}, {"name": "a", "created": "2026-02-01T00:00:00Z"}]
         chosen = json.loads(run("choose", "--strategy", "newest-build", "-o", "json", text=json.dumps(tags)).output)
         assert chosen["tag"] == "a"
 
-    @pytest.mark.parametrize("arguments", [("--constraint", ">>1"), ("--allow-tags", "regexp:("), ("--strategy", "x")])
+    @pytest.mark.parametrize(
+        "arguments",
+        [("--constraint", ">>1"), ("--allow-tags", "regexp:("), ("--strategy", "x"), ("--minimum-age", "old")],
+    )
     def test_wrong_settings_are_wrong_usage(self, arguments: tuple[str, ...]) -> None:
         assert run("choose", *arguments, text="1\n").exit_code == EXIT_USAGE
 

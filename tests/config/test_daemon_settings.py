@@ -124,7 +124,7 @@ class TestWrongFile:
             ("state: {zzz: 5s}", "there is no such setting state.zzz; known are state.path"),
             ("gti: {linger: 5s}", "there is no such section gti; did you mean git?"),
             ("git.user: me", "there is no such section git.user: write git: and below it user:"),
-            ("5: me", "there is no such section 5; known are applications, argocd, "),
+            ("5: me", "there is no such section 5; known are api, applications, argocd, "),
             ("git: 5s", "git is '5s': write its settings below it"),
             ("[git]", "holds ['git']: write sections such as git: with settings below them"),
             ("git: [", "updater.yaml:1: is no YAML: "),

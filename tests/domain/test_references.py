@@ -21,7 +21,7 @@ SAMPLE: dict[str, list[str] | None] = json.loads(
 
 @pytest.mark.parametrize("text", [text for text, answer in SAMPLE.items() if answer])
 def test_reference_means_what_it_means_to_docker_but_for_the_names_of_docker_hub(text: str) -> None:
-    domain, path, tag, digest = SAMPLE[text] or ()
+    domain, path, tag, digest = SAMPLE[text] or []
     host = canonical_host(domain)
     name = f"library/{path}" if host == "docker.io" and "/" not in path else path
     reference = parse_reference(text)

@@ -11,6 +11,7 @@ from updater.domain.image import Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.domain.references import parse_reference
+from updater.domain.secrets import CredentialSource
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -40,6 +41,9 @@ class InMemoryRegistry:
             self.errors.pop(repository, None)
         else:
             self.errors[repository] = error
+
+    def credentials(self, key: PollKey) -> CredentialSource | None:
+        return key.credentials
 
     async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
         self.looks[key.repository] += 1

@@ -1,6 +1,7 @@
 """The whole pipeline around ports in memory: what is true at all times, whatever the world does."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.fakes.house import House, eventually
 from updater.domain.application import ApplicationName, Parameter
 from updater.domain.errors import GitAuthError, GitError, PushRefused, RegistryError
 from updater.ports import Unreadable
+from updater.stages.reporter import Reporter
 
 IMAGE = "registry.example.com/team/app"
 OTHER = "other.example.com/team/app"
@@ -417,3 +419,50 @@ async def test_applications_of_one_repository_share_its_polls(house: House) -> N
     house.cluster.put(*(helm_application(f"app{number}", IMAGE) for number in range(50)))
     await house.run_once()
     assert sum(house.registry.looks.values()) == 1
+
+
+async def test_report_tells_all_about_an_image_that_is_held(house: House) -> None:
+    house.cluster.put(helm_application("one", IMAGE, {"app.pause": "true"}))
+    async with house.running() as pipeline:
+        await house.hear("image.held")
+        report = await Reporter(pipeline.board, house.registry, house.store).application(
+            ApplicationName("argocd", "one")
+        )
+    assert report is not None
+    assert report["problems"] == []
+    (image,) = cast("list[dict[str, object]]", report["images"])
+    times = {key: image.pop(key) for key in ("checked_at", "next_check_at")}
+    assert all(times.values())
+    assert image == {
+        "application": "argocd/one",
+        "alias": "app",
+        "image": IMAGE,
+        "strategy": "semver",
+        "constraint": "",
+        "decision": "hold",
+        "tag": "v2.0",
+        "reason": "paused",
+        "message": "v2.0 waits while updates are paused: the annotation pause is set",
+        "released_by": "the end of the pause: remove the annotation pause, or set updates.pause to false",
+        "verdicts": [
+            {"tag": "v2.0", "kept": True, "reason": "kept", "rank": 1},
+            {"tag": "v1.0", "kept": True, "reason": "kept", "rank": 2},
+        ],
+        "current": {"version": "v1.0", "read_from": "live"},
+        "target": f"{URL}@main:{OVERRIDE}",
+        "credentials": None,
+    }
+
+
+async def test_report_of_an_application_nobody_knows_is_none(house: House) -> None:
+    async with house.running() as pipeline:
+        reporter = Reporter(pipeline.board, house.registry, house.store)
+        assert await reporter.application(ApplicationName("argocd", "nobody")) is None
+
+
+async def test_decision_is_logged_as_its_record_with_the_verdicts_counted(house: House) -> None:
+    house.registry.push(IMAGE, "latest")
+    async with house.running():
+        decided = await house.hear("image.update_decided")
+    assert decided["decision"] == "update"
+    assert decided["verdicts"] == {"kept": 2, "not-a-version": 1}

@@ -11,6 +11,7 @@ _COMMANDS = {
     "demo": "Watch one update happen, on this machine alone.",
     "test": "Ask a registry what an image would be updated to, and why.",
     "choose": "Choose among tags offline, and say why.",
+    "explain": "Show what is decided for an application, and why.",
     "edit": "Show the edit that write-back would make to a file.",
     "template": "Render a commit message's template with sample data.",
     "version": "Print the version.",

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from updater.domain.decision import Hold, Reason
 from updater.domain.ordering import Dropped
 from updater.domain.policy import Policy, Strategy
 from updater.domain.ranking import Election
@@ -81,3 +82,18 @@ def tags(count: int) -> str:
 
 def time_of(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def released_by(hold: Hold) -> str:
+    """Say what ends a hold."""
+    time = f"time alone, at {time_of(hold.until)}, or " if hold.until else ""
+    ends = {
+        Reason.INCOMPLETE: "the next complete answer of the registry",
+        Reason.ROLLED_BACK: f"a version newer than {hold.rejected}, the annotation <alias>.release: {hold.rejected}, "
+        "or the annotation rollback: overwrite",
+        Reason.TOO_YOUNG: f"{time}a shorter minimum-age",
+        Reason.PAUSED: "the end of the pause: remove the annotation pause, or set updates.pause to false",
+        Reason.OUTSIDE_SCHEDULE: f"{time}another schedule",
+        Reason.GROUP_DIFFERS: "the other members of the group, once all can have the same tag",
+    }
+    return ends.get(hold.reason, "a tag that the settings allow, or other settings")

@@ -131,6 +131,13 @@ class State(_Section, frozen=True):
     """The SQLite database, on a volume of its own that outlives the container; created when missing."""
 
 
+class Api(_Section, frozen=True):
+    """How `updater explain` asks the running daemon."""
+
+    socket: Path | None = None
+    """A Unix socket that the daemon's own user alone may open; None: `api.sock` beside the database."""
+
+
 class Log(_Section, frozen=True):
     """What is said on standard error."""
 
@@ -157,5 +164,10 @@ class Settings(_Section, frozen=True):
     updates: Updates = Updates()
     leader_election: LeaderElection = LeaderElection()
     state: State = State()
+    api: Api = Api()
     log: Log = Log()
     shutdown: Shutdown = Shutdown()
+
+    @property
+    def api_socket(self) -> Path:
+        return self.api.socket or self.state.path.with_name("api.sock")

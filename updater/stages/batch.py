@@ -1,7 +1,7 @@
 """Plan one commit: what each decided update means for the files as they are now. Pure, and safe to run in a thread."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -120,7 +120,7 @@ def plan(
         if isinstance(each.decision, Update):
             wanted.setdefault(each.files, []).append(Planned(each.decided, each.decision, each.current))
         else:
-            result.settled.append((each.decided, each.decision))
+            result.settled.append((replace(each.decided, current=each.current), each.decision))
     for (paths, kind), planned in wanted.items():
         _edit(paths, kind, planned, files, result)
     return result

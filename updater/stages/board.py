@@ -5,14 +5,16 @@ It is the one place that decides what an operator gets to read about an image.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from updater.domain.application import ApplicationName
-from updater.domain.decision import Decision, Hold, Invalid, Reason, Update, UpToDate
+from updater.domain.decision import Current, Decision, Hold, Invalid, Origin, Reason, Update, UpToDate
+from updater.domain.election import Election
 from updater.domain.image import ImageVersion
-from updater.domain.messages import Problem, TrackedApplication
+from updater.domain.messages import Problem, TrackedApplication, TrackedImage
+from updater.domain.record import ImageView, decision_summary
 from updater.domain.round import RoundSummary
 
 log = structlog.get_logger()
@@ -24,11 +26,17 @@ _SKIPS = frozenset({Reason.NO_CANDIDATE, Reason.NOT_FOUND})
 class _Image:
     """The state of one (application, alias)."""
 
-    name: str
+    tracked: TrackedImage
     decision: Decision | None = None
+    election: Election | None = None
+    current: Current = field(default_factory=Current)
     write_error: str = ""
     proposed: str = ""
     """Branch and commit, when a change waits on a branch of its own to be merged."""
+
+    @property
+    def name(self) -> str:
+        return str(self.tracked.image)
 
     def failing(self) -> bool:
         if self.write_error or isinstance(self.decision, Invalid):
@@ -58,10 +66,11 @@ class Board:
     def application_seen(self, tracked: TrackedApplication) -> None:
         """Take in an application; its images keep their state while they are tracked as before."""
         known = self._applications.get(tracked.name, _Application())
-        images = {image.alias: _Image(str(image.image)) for image in tracked.images}
+        images = {image.alias: _Image(image) for image in tracked.images}
         for alias, image in images.items():
-            if alias in known.images and known.images[alias].name == image.name:
-                images[alias] = known.images[alias]
+            before = known.images.get(alias)
+            if before is not None and before.name == image.name:
+                images[alias] = replace(before, tracked=image.tracked)
         self._applications[tracked.name] = _Application(images, tracked.problems, tracked.warnings)
         for problem in _new(tracked.problems, known.problems):
             log.warning("image.misconfigured", **_place(tracked.name, problem.alias), reason=problem.message)
@@ -81,17 +90,37 @@ class Board:
     def readable(self, name: str) -> None:
         self._unreadable.pop(name, None)
 
-    def decided(self, name: ApplicationName, alias: str, decision: Decision) -> None:
-        """Note a decision; a repeated one is not logged again."""
+    def decided(
+        self,
+        name: ApplicationName,
+        alias: str,
+        decision: Decision,
+        election: Election | None,
+        current: Current,
+    ) -> None:
+        """Note a decision and what it was made from; a repeated one is not logged again."""
         image = self._image(name, alias)
         if image is None:
             return
         known, image.decision = image.decision, decision
+        image.election, image.current = election, current
         if not isinstance(decision, Update):
             image.write_error = ""  # nothing waits to be written any more
-        if known is not None and _same(known, decision):
-            return
-        _log_decision({**_place(name, alias), "image": image.name}, decision)
+        if known is None or not _same(known, decision):
+            _log_decision({**_place(name, alias), "image": image.name}, decision, election)
+
+    def problems(self, name: ApplicationName) -> tuple[Problem, ...] | None:
+        """Return what stops an application or one of its images; None when the application is not known."""
+        application = self._applications.get(name)
+        return application.problems if application else None
+
+    def views(self, name: ApplicationName) -> list[ImageView]:
+        """Return what is known of the images of an application, in the order of its image-list."""
+        application = self._applications.get(name)
+        return [
+            ImageView(image.tracked, image.decision, image.election, image.current, image.write_error)
+            for image in (application.images.values() if application else ())
+        ]
 
     def updated(self, name: ApplicationName, alias: str, previous: ImageVersion, update: Update, commit: str) -> None:
         """Note a confirmed write; `commit` is empty for a patched Application."""
@@ -105,6 +134,7 @@ class Board:
             message=f"{update.version} was written",
             version=update.version,
         )
+        image.current = Current(update.version, Origin.TARGET)
         keys = {"from": str(previous), "to": str(update.version), **({"commit": commit} if commit else {})}
         log.info("image.updated", **_place(name, alias), image=image.name, **keys)
 
@@ -131,6 +161,7 @@ class Board:
         """Note what a dry run leaves undone."""
         image = self._image(name, alias)
         if image is not None:
+            image.decision = update
             keys = {"from": str(previous), "to": str(update.version)}
             log.info("image.would_update", **_place(name, alias), image=image.name, **keys)
 
@@ -175,21 +206,28 @@ class Board:
         return application.images.get(alias) if application else None
 
 
-def _log_decision(keys: dict[str, str], decision: Decision) -> None:
+def _log_decision(place: dict[str, str], decision: Decision, election: Election | None) -> None:
+    """Say the decision's record, with the verdicts counted: a repository has many tags."""
+    keys = {**place, **decision_summary(decision), **_counted(election)}
     match decision:
         case Update():
-            versions = {"from": str(decision.previous), "to": str(decision.version)}
-            log.info("image.update_decided", **keys, **versions, reason=decision.reason, message=decision.message)
+            log.info("image.update_decided", **{"from": str(decision.previous)}, to=str(decision.version), **keys)
         case Hold(reason=Reason.INCOMPLETE):
-            log.warning("image.incomplete", **keys, reason=decision.reason, message=decision.message)
+            log.warning("image.incomplete", **keys)
         case Hold():
-            log.info("image.held", **keys, to=str(decision.candidate), reason=decision.reason, message=decision.message)
+            log.info("image.held", to=str(decision.candidate), **keys)
         case Invalid():
-            log.warning("image.misconfigured", **keys, reason=decision.message)
+            log.warning("image.misconfigured", **place, reason=decision.message)
         case UpToDate(reason=reason) if reason in _SKIPS:
-            log.warning("image.skipped", **keys, reason=reason, message=decision.message)
+            log.warning("image.skipped", **keys)
         case UpToDate():
-            log.info("image.up_to_date", **keys, at=str(decision.version), message=decision.message)
+            log.info("image.up_to_date", at=str(decision.version), **keys)
+
+
+def _counted(election: Election | None) -> dict[str, object]:
+    if election is None:
+        return {}
+    return {"verdicts": {"kept": len(election.candidates), **{str(word): n for word, n in election.counts.items()}}}
 
 
 def _same(one: Decision, other: Decision) -> bool:

@@ -189,7 +189,7 @@ class BranchWriter:
             self._proposals.forget(decided.identity)
             await self._remember(decided, decision)
             self.board.write_settled(decided.tracked.name, decided.image.alias)
-            self.board.decided(decided.tracked.name, decided.image.alias, decision)
+            self.board.decided(decided.tracked.name, decided.image.alias, decision, decided.election, decided.current)
         for decided, reason in made.failed:
             self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
         return {decided.identity: decided for decided, _ in made.failed}

@@ -16,6 +16,7 @@ from updater.domain.candidates import Snapshot
 from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
+from updater.domain.secrets import CredentialSource
 from updater.ports import ImageMetadata, Secrets, TagMemory
 from updater.settings.registries import Registries, RegistrySettings
 
@@ -72,6 +73,10 @@ class RegistryClient:
     def forget(self, key: PollKey) -> None:
         self._observers.pop(key, None)
         self._readers = {place: reader for place, reader in self._readers.items() if place[0] != key}
+
+    def credentials(self, key: PollKey) -> CredentialSource | None:
+        """Tell where the credentials for a repository come from; None when it is asked as nobody."""
+        return self._registries.serving(key.repository).source(key.credentials, key.repository)
 
     def interval(self, key: PollKey) -> float | None:
         return self._registries.serving(key.repository).interval

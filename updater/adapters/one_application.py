@@ -1,0 +1,45 @@
+"""A cluster seen as if it had one Application, which nobody may change: for a look that writes nothing."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from updater.domain.application import ApplicationName
+from updater.domain.application_sets import ApplicationSetRules
+from updater.domain.change import Edit
+from updater.domain.target import ApplicationTarget
+from updater.ports import ApplicationSource, ApplicationWriter, ClusterEvent, Gone, Seen
+
+
+class _Cluster(ApplicationSource, ApplicationWriter, Protocol):
+    """All Applications."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneApplication:
+    """Implements `ApplicationSource` and `ApplicationWriter`."""
+
+    cluster: _Cluster
+    name: ApplicationName
+
+    async def events(self) -> AsyncIterator[ClusterEvent]:
+        async for event in self.cluster.events():
+            match event:
+                case Seen(application) if application.name != self.name:
+                    pass
+                case Gone(name) if name != self.name:
+                    pass
+                case _:
+                    yield event
+
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:  # noqa: ARG002 - the port's
+        return False
+
+    async def holds(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+        return await self.cluster.holds(target, edits)
+
+    async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:
+        return await self.cluster.application_set(namespace, name)
+
+    async def refresh(self, name: ApplicationName) -> None:
+        pass
