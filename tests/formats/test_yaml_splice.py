@@ -130,7 +130,7 @@ class TestRemoving:
         ("text", "says"),
         [
             ("m: {b: 1}\n", "the only key"),
-            ("m: {b: 1, # why\n c: 2}\n", "a comment stands between"),
+            ("m: {b: 1,\n # why\n c: 2}\n", "a comment stands between"),
             ("m:\n  b: &x 1\n  c: *x\n", "cannot be changed without changing others"),
         ],
     )

@@ -141,7 +141,7 @@ class Draft:
         self._expect(key.event, value.last + 1, [])
 
     def _pair_span(self, mapping: MappingNode, index: int) -> tuple[int, int]:
-        """Give the characters to remove with a key: its line, up to the next key, or from the end of the last one."""
+        """Give the characters to remove with a key: its line and comment, else up to the next key, or from the last."""
         text, layout = self._stream.text, self._layout
         key = mapping.pairs[index][0]
         end = layout.pair_end(mapping.pairs[index])
@@ -152,7 +152,7 @@ class Draft:
             at_end = next_line == len(text) and not text.endswith(("\n", "\r"))
             return (layout.previous_line_end(line_start) if at_end else line_start), next_line
         if following:
-            if "#" in text[end : following[0][0].start]:
+            if "#" in text[layout.line_end(end) : following[0][0].start]:
                 raise refusal(key.line, "a comment stands between two keys of which one goes", "remove it by hand")
             return key.start, following[0][0].start
         return layout.pair_end(mapping.pairs[index - 1]), end
