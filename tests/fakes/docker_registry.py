@@ -12,12 +12,13 @@ import pytest
 from aiohttp import ClientConnectionError, ClientSession, TCPConnector
 
 from tests.fakes.certificates import Certificate
+from tests.fakes.token_issuer import ISSUER, SERVICE, TokenIssuer
 
 _PATIENCE = 15.0
 
 
 class DockerRegistry:
-    """Stores below a directory, and admits one user; with a certificate it speaks TLS."""
+    """Stores below a directory, and admits one user, or whom an issuer admits; with a certificate it speaks TLS."""
 
     def __init__(
         self,
@@ -25,10 +26,12 @@ class DockerRegistry:
         username: str,
         password: str,
         certificate: Certificate | None = None,
+        issuer: TokenIssuer | None = None,
     ) -> None:
         self._directory = directory
         self._login = (username, password)
         self._certificate = certificate
+        self._issuer = issuer
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
 
@@ -86,6 +89,12 @@ class DockerRegistry:
             certificate.write_text(self._certificate.certificate)
             key.write_text(self._certificate.key)
             tls = f", tls: {{certificate: {certificate}, key: {key}}}"
+        auth = f"htpasswd: {{realm: test, path: {self._directory / 'htpasswd'}}}"
+        if self._issuer:
+            bundle = self._directory / "issuer.crt"
+            bundle.write_text(self._issuer.certificate)
+            names = f"service: {SERVICE}, issuer: {ISSUER}"
+            auth = f"token: {{realm: '{self._issuer.url}', {names}, rootcertbundle: {bundle}}}"
         return f"""\
 version: 0.1
 log: {{level: error}}
@@ -94,7 +103,7 @@ storage:
   delete: {{enabled: true}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
 http: {{addr: "{self.host}", secret: x{tls}}}
-auth: {{htpasswd: {{realm: test, path: {self._directory / "htpasswd"}}}}}
+auth: {{{auth}}}
 """
 
     async def _wait_until_it_answers(self) -> None:

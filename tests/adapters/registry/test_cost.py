@@ -1,14 +1,20 @@
 """What a look at a registry costs, counted in requests: by strategy, first and again."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from tests.adapters.registry.desk import DIGEST, NAME, NEWEST_BUILD, SEMVER_DIGEST, desk, digests, tag
+from tests.fakes.cluster import helm_application
+from tests.fakes.house import eventually
 from tests.fakes.registry import JANUARY, FaultyRegistry
+from updater.domain.annotations import track
+from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.polling import Wants, wants
+from updater.stages.poller import Poller
 
 LIST = f"GET /v2/{NAME}/tags/list"
 
@@ -219,3 +225,24 @@ async def test_moved_tag_is_found_within_ten_minutes_without_a_webhook(registry:
     assert digests(snapshot) == {"a": moved}
     assert builds is not None
     assert builds[0].created == JANUARY + timedelta(days=1)
+
+
+async def test_100_applications_on_one_repository_cost_one_request_a_round(registry: FaultyRegistry) -> None:
+    for name in ("v1.0.0", "v1.1.0"):
+        registry.push(NAME, name)
+    inbox: asyncio.Queue[ApplicationSeen | ApplicationGone] = asyncio.Queue()
+    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved] = asyncio.Queue()
+    async with desk(registry) as at:
+        poller = Poller(at.client, at.store, at.store, inbox, out, interval=0.05, now=lambda: at.now[0])
+        for number in range(100):
+            found = track(helm_application(f"app{number}", f"{registry.host}/{NAME}"), "argocd")
+            assert found is not None
+            inbox.put_nowait(ApplicationSeen(found))
+        task = asyncio.create_task(poller.run())
+        rounds = 5
+        await eventually(lambda: len(registry.asked) >= 2 + rounds, lambda: "five rounds")
+        task.cancel()
+        await asyncio.wait({task})
+    assert registry.asked_since(0)[:2] == [LIST, "GET /token"]
+    assert set(registry.asked_since(2)) == {LIST}
+    assert [type(out.get_nowait()) for _ in range(out.qsize())].count(ImageObserved) == 1
