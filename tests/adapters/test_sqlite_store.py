@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from updater.adapters.sqlite import store as store_module
 from updater.adapters.sqlite.migrations import MIGRATIONS
 from updater.adapters.sqlite.store import SqliteStore
 from updater.domain.application import ApplicationName
@@ -123,6 +124,32 @@ async def test_metadata_of_many_digests_is_found_at_once(path: Path) -> None:
         await store.remember_builds("sha256:7", [AMD64], [])
         digests = [f"sha256:{number}" for number in range(50_000)]
         assert await store.builds(digests, [AMD64]) == {"sha256:7": ()}
+
+
+async def test_metadata_is_bounded_and_what_was_not_used_for_the_longest_goes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_MOST_BUILDS", 3)
+    digests = [f"sha256:{number}" for number in range(5)]
+    async with opened(path) as store:
+        for age, digest in enumerate(digests):
+            await store.remember_builds(digest, [AMD64], [])
+            days = int(NOW.timestamp() // 86_400) - age
+            async with store._database.transaction() as connection:
+                await connection.execute("UPDATE builds SET used_on = ? WHERE digest = ?", (days, digest))
+    async with opened(path) as store:
+        assert set(await store.builds(digests, [AMD64])) == set(digests[:3])
+
+
+async def test_unused_metadata_is_forgotten_once_a_day_without_a_restart(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(path) as store:
+        await store.remember_builds("sha256:old", [AMD64], [])
+        later = int(NOW.timestamp() // 86_400) + 400
+        monkeypatch.setattr(store_module, "_today", lambda: later)
+        await store.remember_builds("sha256:new", [AMD64], [])
+        assert set(await store.builds(["sha256:old", "sha256:new"], [AMD64])) == {"sha256:new"}
 
 
 async def test_passwords_in_urls_do_not_reach_the_disk(path: Path) -> None:

@@ -229,3 +229,18 @@ async def test_one_credential_that_is_throttled_slows_no_other(registry: FaultyR
         with pytest.raises(RegistryThrottled):
             await at.look(DIGEST)
         assert (await at.look(DIGEST, credentials=OTHER_LOGIN)).tags
+
+
+async def test_pulls_that_were_spent_are_not_spent_again_when_more_are_left(registry: FaultyRegistry) -> None:
+    for number in range(60):
+        registry.push(NAME, f"n{number}")
+    registry.plan(status(500), path="/manifests/n9")
+    async with desk(registry) as at:
+        with pytest.raises(RegistryError):
+            await at.look(NEWEST_BUILD)
+        start = len(registry.asked)
+        await at.look(NEWEST_BUILD)
+    before = [asked.path for asked in registry.asked[:start] if "/blobs/" in asked.path]
+    after = [asked.path for asked in registry.asked[start:] if "/blobs/" in asked.path]
+    assert before
+    assert not set(before) & set(after)

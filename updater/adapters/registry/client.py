@@ -94,14 +94,16 @@ class RegistryClient:
     async def _reader(self, key: PollKey, settings: RegistrySettings, access: Access) -> CatalogueReader | None:
         """Return what reads the registry's own list; None where it has none."""
         if settings not in self._recognitions:
-            self._recognitions[settings] = Recognition(self._endpoint(settings))
-        vendor = await self._recognitions[settings].vendor(access)
+            self._recognitions[settings] = Recognition(settings)
+        vendor = await self._recognitions[settings].vendor(self._endpoint(settings), access)
         if vendor is None:
             return None
+        at = replace(settings, name=f"{settings.name} API", api_url=vendor.base) if vendor.base else settings
         if (key, settings) not in self._readers:
-            at = replace(settings, name=f"{settings.name} API", api_url=vendor.base) if vendor.base else settings
             self._readers[key, settings] = CatalogueReader(vendor, self._endpoint(at), access, self._now)
-        return self._readers[key, settings]
+        reader = self._readers[key, settings]
+        reader.endpoint = self._endpoint(at)
+        return reader
 
     def _observer(self, key: PollKey) -> Observer:
         if key not in self._observers:

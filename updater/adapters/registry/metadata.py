@@ -23,7 +23,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _FEWEST_CHECKS = 50
 _ROUNDS_FOR_ALL = 30
 """Looks after which all tags of a large repository were checked, at the latest."""
-_CHUNK = 100
+_CHUNK = 20
 """New tags whose metadata is complete before that of the next is begun: progress survives a failure."""
 _MOST_IMAGES = 50
 _DEEPEST = 3
@@ -72,13 +72,11 @@ class Metadata:
         """Take the registry's own word for where a tag points to now."""
         self._point(tag, digest)
 
-    async def learn_builds(self, digest: str, builds: Sequence[Build], platforms: Sequence[Platform]) -> None:
-        """Take the registry's own word for all that is behind a digest."""
+    def learn_builds(self, digest: str, builds: Sequence[Build], platforms: Sequence[Platform]) -> None:
+        """Take the registry's own word for what is behind a digest; it comes in each round, so nothing is stored."""
         for platform in platforms:
-            if (digest, platform) not in self._builds:
-                serving = tuple(build for build in builds if matches(build.platform, platform))
-                await self.memory.remember_builds(digest, (platform,), serving)
-                self._builds[digest, platform] = serving
+            serving = tuple(build for build in builds if matches(build.platform, platform))
+            self._builds.setdefault((digest, platform), serving)
 
     def digest(self, tag: str) -> str:
         return self._pointers[tag].digest if tag in self._pointers else ""

@@ -66,7 +66,7 @@ class Observer:
         names = await self._names(remote, told) if listing else ()
         self.metadata.doubt(wants.hints)
         platforms = self._platforms(wants)
-        details = await self._learn(told, platforms)
+        details = self._learn(told, platforms)
         chosen = await self._contenders(names, wants.winners)
         existing = await self._look_at_digests(remote, wants.digests | chosen, details)
         compared = self._compared_tags(names, wants.metadata)
@@ -108,7 +108,7 @@ class Observer:
             self._names_before = names
         return names
 
-    async def _learn(self, told: Catalogue | None, platforms: Sequence[Platform]) -> Mapping[str, ListedTag]:
+    def _learn(self, told: Catalogue | None, platforms: Sequence[Platform]) -> Mapping[str, ListedTag]:
         """Take the registry's word for digests and builds."""
         if told is None:
             return {}
@@ -117,7 +117,7 @@ class Observer:
             if tag.digest:
                 self.metadata.learn(tag.name, tag.digest)
                 if tag.builds is not None:
-                    await self.metadata.learn_builds(tag.digest, tag.builds, platforms)
+                    self.metadata.learn_builds(tag.digest, tag.builds, platforms)
         return told.tags
 
     async def _look_at_digests(

@@ -8,6 +8,7 @@ from updater.adapters.registry.endpoint import Endpoint
 from updater.adapters.registry.http import Answer
 from updater.adapters.registry.vendors import PROBED, Vendor, is_known, vendor_of
 from updater.domain.errors import RegistryError, RegistryThrottled
+from updater.settings.registries import RegistrySettings
 
 _PROBE_BYTES = 65_536
 _OK = 200
@@ -17,14 +18,12 @@ _UNAUTHORIZED = 401
 class Recognition:
     """Remembers what one registry turned out to be."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        settings = endpoint.settings
-        self._endpoint = endpoint
+    def __init__(self, settings: RegistrySettings) -> None:
         self._vendor = vendor_of(settings.api, settings.api_url)
         self._known = is_known(settings.api, settings.api_url)
         self._turn = asyncio.Lock()
 
-    async def vendor(self, access: Access) -> Vendor | None:
+    async def vendor(self, endpoint: Endpoint, access: Access) -> Vendor | None:
         """Return the vendor whose API there is; None: names alone can be had.
 
         Raises:
@@ -32,22 +31,23 @@ class Recognition:
         """
         async with self._turn:
             if not self._known:
-                self._vendor = await self._probe(access)
+                self._vendor = await _probe(endpoint, access)
                 self._known = True
         return self._vendor
 
-    async def _probe(self, access: Access) -> Vendor | None:
-        for vendor in PROBED:
-            url = self._endpoint.url(vendor.probe)
-            try:
-                answer = await self._endpoint.ask_unasked(url, access, _PROBE_BYTES, login=False)
-            except (NoAnswer, RegistryThrottled):
-                raise
-            except RegistryError:
-                continue
-            if _is_harbor(answer) if vendor.name == "harbor" else _is_gitlab(answer):
-                return vendor
-        return None
+
+async def _probe(endpoint: Endpoint, access: Access) -> Vendor | None:
+    for vendor in PROBED:
+        url = endpoint.url(vendor.probe)
+        try:
+            answer = await endpoint.ask_unasked(url, access, _PROBE_BYTES, login=False)
+        except (NoAnswer, RegistryThrottled):
+            raise
+        except RegistryError:
+            continue
+        if _is_harbor(answer) if vendor.name == "harbor" else _is_gitlab(answer):
+            return vendor
+    return None
 
 
 def _is_harbor(answer: Answer) -> bool:

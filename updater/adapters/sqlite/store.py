@@ -25,6 +25,9 @@ _DAY = timedelta(days=1)
 _FORGOTTEN_AFTER_DAYS = 180
 """What nobody asked for this long is of images that are not tracked any more."""
 
+_MOST_BUILDS = 500_000
+"""Some 150 MB; beyond that, what was not used for the longest goes."""
+
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
 _decode_builds = msgspec.json.Decoder(tuple[Build, ...]).decode
@@ -35,6 +38,7 @@ class SqliteStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._forgotten_on = 0
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":
@@ -70,6 +74,8 @@ class SqliteStore:
         row = (digest, _platforms(platforms), msgspec.json.encode(builds), _today())
         async with self._database.transaction() as connection:
             await connection.execute("INSERT OR REPLACE INTO builds VALUES (?, ?, ?, ?)", row)
+        if self._forgotten_on != _today():
+            await self._forget_unused()
 
     async def digests(self, repository: Repository) -> Mapping[str, str]:
         rows = await self._database.rows(
@@ -211,9 +217,15 @@ class SqliteStore:
 
     async def _forget_unused(self) -> None:
         """Forget metadata and repositories that nobody looked at for long; never what was written or rejected."""
+        self._forgotten_on = _today()
         day = _today() - _FORGOTTEN_AFTER_DAYS
         async with self._database.transaction() as connection:
             await connection.execute("DELETE FROM builds WHERE used_on < ?", (day,))
+            await connection.execute(
+                "DELETE FROM builds WHERE (digest, platforms) IN (SELECT digest, platforms FROM builds"
+                " ORDER BY used_on DESC LIMIT -1 OFFSET ?)",
+                (_MOST_BUILDS,),
+            )
             forgotten = await connection.execute_fetchall(
                 "DELETE FROM due WHERE due_at < ? RETURNING host, repository",
                 (day * (_DAY // _MICROSECOND),),
