@@ -17,9 +17,10 @@ from ruamel.yaml import YAML
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.certificates import loopback_certificate
 from tests.fakes.docker_registry import DockerRegistry
+from tests.fakes.git_http import FaultyGitServer
 from updater.demo.daemon import DaemonProcess
 from updater.demo.files import GITOPS_FILES
-from updater.demo.gitserver import GitHttpServer, create_repository
+from updater.demo.gitserver import create_repository
 from updater.demo.registry import push_image
 
 REPOSITORY = "haoshuwei24/echo-server"
@@ -36,7 +37,7 @@ class Installation:
 
     root: Path
     registry: DockerRegistry
-    git: GitHttpServer
+    git: FaultyGitServer
     api: ApiServer
     repository: Path
     source: Literal["kubernetes", "directory"] = "kubernetes"
@@ -45,6 +46,8 @@ class Installation:
     git_password: str = _GIT_PASSWORD
     registries_conf_form: str = "registries:\n"
     """Empty for the bare list of ACR's manual."""
+    git_options: str = "linger: 100ms"
+    """Of the section `git`."""
 
     async def push(self, *tags: str, repository: str = REPOSITORY, created: datetime | None = None) -> None:
         for tag in tags:
@@ -129,7 +132,7 @@ class Installation:
             applications: {{source: {self.source}, {where}}}
             registries: {{file: registries.conf}}
             polling: {{interval: 500ms}}
-            git: {{linger: 100ms, ca_file: ca.pem}}
+            git: {{{self.git_options}, ca_file: ca.pem}}
             leader_election: {{duration: 3s}}
             state: {{path: state/{replica}.db}}
         """)
@@ -143,6 +146,12 @@ class Installation:
     def run_git(self, *arguments: str) -> str:
         command = ("git", "-C", str(self.repository), *arguments)
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def hook(self, name: str, script: str) -> None:
+        """Have the Git server run a script at a step of each push."""
+        hook = self.repository / "hooks" / name
+        hook.write_text(f"#!/bin/sh\n{script}\n")
+        hook.chmod(0o755)
 
     def commits(self) -> int:
         return int(self.run_git("rev-list", "--count", "main"))
@@ -161,7 +170,7 @@ async def installed(root: Path) -> AsyncIterator[Installation]:
     repository = await asyncio.to_thread(create_repository, root / "git", "gitops.git", GITOPS_FILES)
     async with (
         DockerRegistry(root / "registry", _USER, _REGISTRY_PASSWORD) as registry,
-        GitHttpServer(root / "git", username=_USER, password=_GIT_PASSWORD, ssl_context=context) as git,
+        FaultyGitServer(root / "git", username=_USER, password=_GIT_PASSWORD, ssl_context=context) as git,
         ApiServer() as api,
     ):
         installation = Installation(root, registry, git, api, repository)
