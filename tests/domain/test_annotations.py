@@ -257,3 +257,31 @@ KEYS = st.sampled_from(["image-list", "app.update-strategy", "app.allow-tags", "
 @given(st.dictionaries(KEYS, st.text()))
 def test_no_annotation_can_break_the_reader(annotations: dict[str, str]) -> None:
     track(application({"image-list": "app=nginx", **annotations}), "argocd")
+
+
+CHART = Source("https://charts.example.com", chart="shop", target_revision="1.2.0", kind="Helm")
+
+
+def chart_problem(**annotations: str) -> str:
+    given = {"image-list": "shop=https://charts.example.com/shop:~1", **annotations}
+    given = {key.replace("__", ".").replace("_", "-"): value for key, value in given.items()}
+    read = track(Application(ApplicationName("argocd", "demo"), given, sources=(CHART,)), "argocd")
+    assert read is not None
+    return " ".join(problem.message for problem in read.problems)
+
+
+def test_chart_is_tracked_by_its_versions() -> None:
+    assert chart_problem() == ""
+    assert chart_problem(shop__update_strategy="newest-push", image_list="shop=https://charts.example.com/shop") == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("shop__update_strategy", "digest", "use semver or newest-push"),
+        ("shop__output", "digest", "is a chart: write tag"),
+        ("shop__helm__image_tag", "image.tag", "have no meaning for the chart"),
+    ],
+)
+def test_what_has_no_meaning_for_a_chart_is_refused(key: str, value: str, said: str) -> None:
+    assert said in chart_problem(**{key: value})

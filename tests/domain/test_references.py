@@ -262,3 +262,41 @@ def test_list_of_one_entry_is_that_entry(text: str) -> None:
         return
     if split_image_list(text) == (text.strip(),):
         assert parse_image_list(text) == (entry,)
+
+
+@pytest.mark.parametrize(
+    ("text", "alias", "repository", "constraint"),
+    [
+        (
+            "chart=https://charts.example.com/stable/shop:~1.2",
+            "chart",
+            "https://charts.example.com/stable/shop",
+            "~1.2",
+        ),
+        ("https://charts.example.com:8443/shop:>=1, <2", "shop", "https://charts.example.com:8443/shop", ">=1, <2"),
+        ("http://localhost:8080/shop", "shop", "http://localhost:8080/shop", ""),
+        ("oci://registry.example.com/charts/shop:^1", "charts_shop", "registry.example.com/charts/shop", "^1"),
+    ],
+)
+def test_chart_is_written_with_its_scheme(text: str, alias: str, repository: str, constraint: str) -> None:
+    [item] = split_image_list(text)
+    entry = parse_entry(item)
+    assert (entry.alias, str(entry.reference.repository), entry.constraint) == (alias, repository, constraint)
+    assert entry.reference.is_chart
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ftp://charts.example.com/shop",
+        "https://shop",
+        "https:///shop",
+        "https://charts.example.com/",
+        "https://user:password@charts.example.com/shop",
+        "https://charts.example.com/*",
+        "oci://registry.example.com/Charts",
+    ],
+)
+def test_what_is_no_charts_address_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured):
+        parse_entry(text)

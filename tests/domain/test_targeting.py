@@ -1,12 +1,13 @@
 """Where an image is written: methods, targets, branches, and which of several sources is meant."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from updater.domain.application import Application, ApplicationName, Parameter, Source
 from updater.domain.errors import Misconfigured
-from updater.domain.references import parse_reference
+from updater.domain.references import parse_entry, parse_reference
 from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target
 from updater.domain.targeting import choose_target
 
@@ -316,3 +317,51 @@ def test_plain_manifests_are_a_glob_below_the_source(target: str, glob: str) -> 
 def test_glob_that_cannot_be_followed_is_refused(target: str) -> None:
     with pytest.raises(Misconfigured):
         git({"write-back-target": target}, Source(URL, "apps", "main", kind="Directory"))
+
+
+def chart_target(written: str, *sources: Source, method: str = "argocd", selector: str = "") -> Target:
+    application = Application(ApplicationName("argocd", "demo"), {"write-back-method": method}, sources=sources)
+    return choose_target(application, parse_entry(written).reference, ImageKeys(), selector, "argocd")
+
+
+@pytest.mark.parametrize(
+    ("written", "repository"),
+    [
+        ("https://charts.example.com/stable/shop:~1.2", "https://charts.example.com/stable"),
+        ("https://CHARTS.example.com/stable/shop", "https://charts.example.com/stable/"),
+        ("oci://registry.example.com/charts/shop:~1", "registry.example.com/charts"),
+        ("oci://registry.example.com/charts/shop", "oci://registry.example.com/charts"),
+    ],
+)
+def test_chart_is_written_at_its_own_source(written: str, repository: str) -> None:
+    chart = Source(repository, chart="shop", target_revision="1.2.0", kind="Helm")
+    target = chart_target(f"chart={written}", VALUES, HELM, chart)
+    assert isinstance(target, ApplicationTarget)
+    assert (target.source, target.kind, target.key) == (2, FileKind.CHART, "targetRevision")
+
+
+def test_chart_of_a_source_that_is_a_registrys_artifact_is_found() -> None:
+    source = Source("oci://registry.example.com/charts/shop", path=".", target_revision="1.2.0")
+    assert chart_target("oci://registry.example.com/charts/shop", source).kind is FileKind.CHART
+
+
+def test_chart_that_is_no_source_is_refused_with_those_that_are() -> None:
+    with pytest.raises(Misconfigured, match=r"whose charts are: https://charts\.example\.com/shop"):
+        chart_target("https://charts.example.com/till", CHART, VALUES)
+
+
+def test_chart_of_several_sources_has_to_be_told_apart() -> None:
+    with pytest.raises(Misconfigured, match=r"set <alias>.source to one of 0 \(one\), 1 \(two\)"):
+        chart_target("https://charts.example.com/shop", *(replace(CHART, name=name) for name in ("one", "two")))
+
+
+def test_chart_of_several_sources_is_chosen_by_name() -> None:
+    sources = [replace(CHART, name=name) for name in ("one", "two")]
+    target = chart_target("https://charts.example.com/shop", *sources, selector="two")
+    assert isinstance(target, ApplicationTarget)
+    assert target.source == 1
+
+
+def test_chart_is_not_written_to_git() -> None:
+    with pytest.raises(Misconfigured, match="use write-back-method argocd"):
+        chart_target("https://charts.example.com/shop", CHART, method="git")

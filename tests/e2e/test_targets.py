@@ -1,6 +1,11 @@
 """Where changes are written, with real parts: several sources, a hydrator, and the Application itself."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
 import pytest
+from aiohttp import web
 
 from tests.e2e.installation import Installation
 from updater.demo.gitserver import commit_files
@@ -92,3 +97,65 @@ async def test_application_set_that_takes_a_write_back_is_named_and_not_fought(p
     assert "jsonPointers: [/spec/source/helm/parameters]" in str(warning["reason"])
     assert "v2.0 was written, and is gone again" in str(failed["reason"])
     assert place.stored()["spec"]["source"]["helm"]["parameters"][0]["value"] == "v2.0"
+
+
+@asynccontextmanager
+async def helm_repository(versions: list[str]) -> AsyncIterator[str]:
+    """Serve the index of a repository with one chart, at an address of its own."""
+
+    async def index(request: web.BaseRequest) -> web.Response:
+        entries = "".join(f"  - name: shop\n    version: {version}\n" for version in versions)
+        found = request.path == "/stable/index.yaml"
+        return web.Response(text=f"apiVersion: v1\nentries:\n  shop:\n{entries}", status=200 if found else 404)
+
+    runner = web.ServerRunner(web.Server(index))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/stable"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("source", ["kubernetes", "directory"])
+async def test_chart_of_a_helm_repository_is_followed(
+    place: Installation, source: Literal["kubernetes", "directory"]
+) -> None:
+    place.source = source
+    versions = ["1.2.0"]
+    async with helm_repository(versions) as url:
+        chart = {"repoURL": url, "chart": "shop", "targetRevision": "1.2.0", "helm": {"values": "a: 1\n"}}
+        lender = {"repoURL": place.git.url("gitops.git"), "targetRevision": "main", "ref": "values"}
+        place.application(
+            annotations={
+                "image-list": f"chart={url}/shop:~1.2",
+                "write-back-method": "argocd",
+                **dict.fromkeys(
+                    ("echoserver.helm.image-tag", "echoserver.update-strategy", "echoserver.allow-tags"), None
+                ),
+            },
+            spec={"sources": [lender, chart]},
+        )
+        async with place.daemon() as daemon:
+            await daemon.wait_for("image.up_to_date")
+            versions[:0] = ["2.0.0", "1.2.1-rc.1", "1.2.1"]
+            updated = (await daemon.wait_for("image.updated")).event
+    assert (updated["from"], updated["to"], updated["image"]) == ("1.2.0", "1.2.1", f"{url}/shop")
+    assert place.stored()["spec"]["sources"] == [lender, {**chart, "targetRevision": "1.2.1"}]
+
+
+async def test_chart_of_a_registry_is_followed(place: Installation) -> None:
+    """Charts of a registry are tags as those of images are."""
+    await place.push("1.2.0", "1.3.0", "2.0.0", repository="charts/shop")
+    chart = {"repoURL": f"{place.registry.host}/charts", "chart": "shop", "targetRevision": "1.2.0"}
+    place.application(
+        annotations={
+            "image-list": f"chart=oci://{place.registry.host}/charts/shop:^1",
+            "write-back-method": "argocd",
+            **dict.fromkeys(("echoserver.helm.image-tag", "echoserver.update-strategy", "echoserver.allow-tags"), None),
+        },
+        spec={"source": chart},
+    )
+    async with place.daemon() as daemon:
+        await daemon.wait_for("image.updated", to="1.3.0")
+    assert place.stored()["spec"]["source"] == {**chart, "targetRevision": "1.3.0"}

@@ -93,6 +93,8 @@ class FakeCluster:
 
 
 def _merged(source: Source, kind: FileKind, edits: Sequence[Edit]) -> Source:
+    if kind is FileKind.CHART:
+        return replace(source, target_revision=str(edits[-1].image.version))
     if kind is FileKind.OVERRIDE_KUSTOMIZE:
         return replace(source, kustomize_images=merge_images(source.kustomize_images, edits))
     return replace(source, helm_parameters=merge_parameters(source.helm_parameters, edits))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from updater.domain.application import Parameter
 from updater.domain.change import Edit
-from updater.domain.errors import Misconfigured
+from updater.domain.errors import EditError, Misconfigured
 from updater.domain.target import ApplicationTarget, FileKind
 from updater.formats.kustomize import merge_images
 from updater.formats.overrides import merge_environment, merge_parameters
@@ -38,6 +38,9 @@ def image_patch(application: Json, target: ApplicationTarget, edits: Sequence[Ed
         EditError: the edits contradict each other.
     """
     path, source = _source(application, target)
+    if target.kind is FileKind.CHART:
+        operations = _chart_operations(path, source, edits)
+        return [{"op": "test", "path": path, "value": source}, *operations] if operations else []
     if target.kind not in _BLOCKS:
         raise Misconfigured(f"{target} cannot be written: its kind {target.kind} has no image parameters")
     operations = _operations(path, source, _BLOCKS[target.kind], edits)
@@ -76,6 +79,20 @@ def _operations(path: str, source: Json, kind: _Block, edits: Sequence[Edit]) ->
     if present is None:
         return [{"op": "add", "path": f"{place}/{kind.field}", "value": wanted}]
     return _entry_operations(f"{place}/{kind.field}", present, wanted)
+
+
+def _chart_operations(path: str, source: Json, edits: Sequence[Edit]) -> list[Operation]:
+    for edit in edits:
+        chart = source.get("chart")
+        if chart and edit.image.repository.name.rpartition("/")[2] != chart:
+            raise Misconfigured(f"{path} is the chart {chart} by now, not {edit.image.written}")
+    versions = {str(edit.image.version) for edit in edits}
+    if len(versions) != 1 or not all(versions):
+        raise EditError(f"{path}/targetRevision is to hold {' and '.join(sorted(versions))}: name one version")
+    [version] = versions
+    if source.get("targetRevision") == version:
+        return []
+    return [{"op": "add", "path": f"{path}/targetRevision", "value": version}]
 
 
 def _entry_operations(place: str, present: Sequence[object], wanted: Sequence[object]) -> list[Operation]:

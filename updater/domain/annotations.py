@@ -203,13 +203,17 @@ def _track_image(
     entry: ImageEntry,
     argocd_namespace: str,
 ) -> TrackedImage:
-    policy = _policy(settings, entry)
+    policy, keys = _policy(settings, entry), _image_keys(settings)
+    if entry.reference.is_chart:
+        _check_chart(settings, entry, policy, keys)
     if policy.strategy is Strategy.DIGEST and not policy.constraint:
         policy = _with_live_tag(policy, entry, application)
     problems = check_policy(policy)
     if problems:
         raise Misconfigured("; ".join(problems))
     keys = _image_keys(settings)
+    if entry.reference.is_chart:
+        _check_chart(settings, entry, policy, keys)
     return TrackedImage(
         alias=entry.alias,
         image=entry.reference,
@@ -284,6 +288,30 @@ def _with_live_tag(policy: Policy, entry: ImageEntry, application: Application) 
         f"image {entry.reference.written} has update-strategy digest but names no tag, and none is deployed: "
         f"write {entry.alias}={entry.reference.written}:<tag> in the image-list",
     )
+
+
+def _check_chart(settings: _Settings, entry: ImageEntry, policy: Policy, keys: ImageKeys) -> None:
+    """Refuse what has no meaning for a chart: it has versions and no images.
+
+    Raises:
+        Misconfigured
+    """
+    by_image = policy.strategy is Strategy.NEWEST_BUILD and not entry.reference.repository.is_helm
+    if policy.strategy is Strategy.DIGEST or by_image:
+        raise settings.wrong(
+            "update-strategy",
+            str(policy.strategy),
+            f"{entry.reference.written} is a chart, whose versions are written: use semver or newest-push",
+        )
+    if policy.output not in (None, Output.TAG):
+        raise settings.wrong(
+            "output", str(policy.output), f"{entry.reference.written} is a chart: write tag, or nothing"
+        )
+    if keys != ImageKeys():
+        raise Misconfigured(
+            f"annotations {settings.alias}.helm.* and {settings.alias}.kustomize.* have no meaning for the chart "
+            f"{entry.reference.written}, whose version is the targetRevision of its source: remove them"
+        )
 
 
 def _image_keys(settings: _Settings) -> ImageKeys:

@@ -10,6 +10,7 @@ _FIELDS = {
     FileKind.OVERRIDE_HELM: "helm/parameters",
     FileKind.OVERRIDE_KUSTOMIZE: "kustomize/images",
     FileKind.OVERRIDE_PLUGIN: "plugin/env",
+    FileKind.CHART: "targetRevision",
 }
 _STEP = re.compile(r"\.?([A-Za-z_][A-Za-z0-9_]*)|\.?\[?\"([^\"]+)\"\]?|\[([0-9]*)\]")
 _EVERY = "*"

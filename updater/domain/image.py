@@ -11,8 +11,16 @@ class Repository:
     """
 
     host: str
-    """Registry host with its port if it has one, such as `docker.io` or `localhost:5000`."""
+    """Registry host with its port if it has one, such as `docker.io` or `localhost:5000`.
+
+    Of a chart in a Helm repository: the repository's address, such as `https://charts.example.com/stable`.
+    """
     name: str
+
+    @property
+    def is_helm(self) -> bool:
+        """Tell whether it is a chart in a Helm repository, which has an index in place of a registry's API."""
+        return "://" in self.host
 
     def __str__(self) -> str:
         return f"{self.host}/{self.name}"
@@ -50,6 +58,11 @@ class ImageReference:
     written: str
     """The name as it was written, without tag and digest; what goes into files keeps this spelling."""
     version: ImageVersion = ImageVersion()
+
+    @property
+    def is_chart(self) -> bool:
+        """Tell whether it is a chart, which is written with a scheme: it is a source of the Application itself."""
+        return "://" in self.written
 
     def __str__(self) -> str:
         """Render in Docker's notation: `name`, `name:tag`, `name@digest` or `name:tag@digest`."""

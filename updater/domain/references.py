@@ -12,6 +12,7 @@ from updater.domain.image import ImageEntry, ImageReference, ImageVersion, Repos
 
 _OFFICIAL = f"{DOCKER_HUB_NAMESPACE}/"
 _WILDCARD = "/*"
+OCI = "oci"
 _LONGEST_PATH = 255
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -21,6 +22,7 @@ _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+_CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _CONTINUES = re.compile(r"\s*(?:[<>!~^*]|=[<>])")
 """How a constraint goes on behind a comma; no alias and no image begins like this."""
@@ -44,13 +46,15 @@ def parse_reference(text: str) -> ImageReference:
 def parse_entry(text: str) -> ImageEntry:
     """Read `[alias=]image[:constraint]`; the image may be `<registry>/<organisation>/*`.
 
+    A chart stands in place of an image by its scheme: `https://<Helm repository>/<chart>`, `oci://<registry>/<chart>`.
+
     Raises:
         Misconfigured: it is no entry of an image-list.
     """
     try:
         alias, image = _split_alias(text.strip())
         written, constraint, _ = _split(image)
-        repository = _wildcard(written) if written.endswith(_WILDCARD) else _repository(written)
+        repository = _entry_repository(written)
     except _Fault as fault:
         raise Misconfigured(f"image-list entry {text.strip()!r} {fault}") from None
     alias = (alias or _familiar(repository)).replace("/", "_")
@@ -139,6 +143,28 @@ def _repository(written: str) -> Repository:
     if len(path) > _LONGEST_PATH:
         raise _Fault(f"has a name of {len(path)} characters: write no more than {_LONGEST_PATH}")
     return Repository(host, path)
+
+
+def _entry_repository(written: str) -> Repository:
+    if "://" in written:
+        return _chart(written)
+    return _wildcard(written) if written.endswith(_WILDCARD) else _repository(written)
+
+
+def _chart(written: str) -> Repository:
+    """Name a chart of a registry like an image, and one of a Helm repository by the repository's address."""
+    address, _, name = written.rpartition("/")
+    scheme, _, rest = address.partition("://")
+    if scheme == OCI:
+        return _repository(written.removeprefix(f"{OCI}://"))
+    if scheme not in ("https", "http") or not rest:
+        raise _Fault("is no chart's address: write https://<Helm repository>/<chart> or oci://<registry>/<chart>")
+    host, slash, path = rest.partition("/")
+    if "@" in host:
+        raise _Fault("has a password or user in its address: name them in the annotation <alias>.pull-secret")
+    if not _HOST.fullmatch(host) or not _CHART.fullmatch(name):
+        raise _Fault("is no chart's address: write https://<host>[/<path>]/<chart>")
+    return Repository(f"{scheme}://{host.lower()}{slash}{path.rstrip('/')}".rstrip("/"), name)
 
 
 def _wildcard(written: str) -> Repository:

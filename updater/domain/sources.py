@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 from updater.domain.application import Application, Source
 from updater.domain.errors import Misconfigured
+from updater.domain.image import ImageReference, Repository
+from updater.domain.references import OCI, parse_entry
 from updater.domain.target import ImageKeys
 
 PARAMETRISED = ("Helm", "Kustomize", "Plugin")
@@ -41,6 +43,37 @@ def choose_source(application: Application, wanted: str, keys: ImageKeys, select
     raise Misconfigured(
         f"the Application has several sources that could take the image: set <alias>.source to {_choices(able)}"
     )
+
+
+def chart_source(application: Application, image: ImageReference, selector: str) -> int:
+    """Find the source that is a chart of the image-list; return its index.
+
+    Raises:
+        Misconfigured: there is none, or several.
+    """
+    numbered = list(enumerate(application.sources))
+    found = [item for item in numbered if _chart_of(item[1]) == image.repository]
+    if not found:
+        charts = ", ".join(str(chart) for source in application.sources if (chart := _chart_of(source))) or "none"
+        raise Misconfigured(f"chart {image.written} is no source of the Application, whose charts are: {charts}")
+    if selector:
+        return _selected(found, selector)[0]
+    if len(found) > 1:
+        raise Misconfigured(f"chart {image.written} is several sources: set <alias>.source to one of {_choices(found)}")
+    return found[0][0]
+
+
+def _chart_of(source: Source) -> Repository | None:
+    """Name the chart that a source is, as an image-list would; None when it is none."""
+    address = source.repo_url.rstrip("/")
+    scheme, found, _ = address.partition("://")
+    if not source.chart and scheme != OCI:
+        return None
+    written = f"{address if found else f'{OCI}://{address}'}{f'/{source.chart}' if source.chart else ''}"
+    try:
+        return parse_entry(written).reference.repository
+    except Misconfigured:
+        return None
 
 
 def lends_only(source: Source) -> bool:

@@ -21,6 +21,8 @@ class FileKind(StrEnum):
     KUSTOMIZATION = "kustomization"
     MANIFESTS = "manifests"
     """Plain manifests: the images of containers, and marked lines, in several files together."""
+    CHART = "chart"
+    """The `targetRevision` of a source that is a chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class ApplicationTarget:
     source: int
     """Index into the Application's sources."""
     kind: FileKind
-    """One of the `OVERRIDE_…` kinds: the same parameters, at another place."""
+    """One of the `OVERRIDE_…` kinds: the same parameters, at another place; or `CHART`."""
     key: str = ""
     """Under which name the version stands: a parameter, or the name of an image."""
     image: str = ""

@@ -8,7 +8,7 @@ from updater.domain.branches import base_branch, split_branch
 from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageReference
 from updater.domain.path_globs import PathGlob, quoted
-from updater.domain.sources import choose_source, lender_of, lends_only, only_lent_file
+from updater.domain.sources import chart_source, choose_source, lender_of, lends_only, only_lent_file
 from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target, repository_key
 
 DEFAULT_KEYS = ImageKeys(name="image.name", tag="image.tag")
@@ -48,6 +48,14 @@ def choose_target(
             f"annotation write-back-method is {method!r}: write argocd, git, git:repocreds or "
             "git:secret:<namespace>/<name>",
         )
+    if image.is_chart:
+        if name == "git":
+            raise Misconfigured(
+                f"the version of chart {image.written} is written to the Application itself: "
+                "use write-back-method argocd for it, in an Application of its own"
+            )
+        index = chart_source(application, image, selector)
+        return ApplicationTarget(application.name, index, FileKind.CHART, "targetRevision", str(image.repository))
     target = _write_back_target(application)
     wanted = _wanted_type(target, keys)
     values = target.argument if target.kind == "helmvalues" else ""

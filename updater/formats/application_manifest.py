@@ -45,6 +45,10 @@ def edit_application(
     stream = parse(text)
     draft = Draft(stream)
     place = _source(_find(stream, application, default_namespace), source)
+    if kind is FileKind.CHART:
+        for each in edits:
+            put(draft, place, ["targetRevision"], str(each.image.version))
+        return draft.finish().text
     path, missing = _edit(draft, place, kind, edits)
     if missing:
         put(draft, place, path, missing)
@@ -107,7 +111,7 @@ def _edit(
             return _ENVIRONMENT.path, put_parameters(draft, place, _ENVIRONMENT, edits)
         case FileKind.OVERRIDE_KUSTOMIZE:
             return _IMAGES, put_override_images(draft, place, _IMAGES, edits)
-        case FileKind.OVERRIDE | FileKind.HELM_VALUES | FileKind.KUSTOMIZATION | FileKind.MANIFESTS:
+        case FileKind.OVERRIDE | FileKind.HELM_VALUES | FileKind.KUSTOMIZATION | FileKind.MANIFESTS | FileKind.CHART:
             raise EditError(f"an Application has no parameters of the kind {kind}: use write-back-method git")
         case _:
             assert_never(kind)

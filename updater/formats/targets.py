@@ -102,7 +102,7 @@ def _read(kind: FileKind, root: MappingNode, edit: Edit) -> ImageVersion | None:
             return read_override_images(root, _IMAGES, edit)
         case FileKind.OVERRIDE_PLUGIN:
             return read_parameters(root, _ENVIRONMENT, edit)
-        case FileKind.OVERRIDE | FileKind.MANIFESTS:
+        case FileKind.OVERRIDE | FileKind.MANIFESTS | FileKind.CHART:
             raise _unsupported(kind)
         case _:
             assert_never(kind)
@@ -163,7 +163,7 @@ def _edit(
             return _IMAGES, put_override_images(draft, root, _IMAGES, edits)
         case FileKind.OVERRIDE_PLUGIN:
             return _ENVIRONMENT.path, put_parameters(draft, root, _ENVIRONMENT, edits)
-        case FileKind.OVERRIDE | FileKind.MANIFESTS | FileKind.HELM_VALUES:
+        case FileKind.OVERRIDE | FileKind.MANIFESTS | FileKind.HELM_VALUES | FileKind.CHART:
             raise _unsupported(kind)
         case _:
             assert_never(kind)

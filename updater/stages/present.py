@@ -93,6 +93,8 @@ def parameter_version(application: Application, image: TrackedImage) -> ImageVer
             return _parameter(source.plugin_env, image)
         case FileKind.OVERRIDE_KUSTOMIZE:
             return read_overrides(source.kustomize_images, edit_for(image, ImageVersion()))
+        case FileKind.CHART:
+            return ImageVersion(source.target_revision)
         case _:
             return None
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from updater.adapters.registry.auth import Access
 from updater.adapters.registry.catalogue import CatalogueReader
 from updater.adapters.registry.endpoint import Endpoint
+from updater.adapters.registry.helm_repository import HelmRepository, helm_settings
 from updater.adapters.registry.metadata import Metadata
 from updater.adapters.registry.observer import Observer
 from updater.adapters.registry.recognition import Recognition
 from updater.adapters.registry.remote import RemoteRepository
 from updater.domain.candidates import Snapshot
 from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled
+from updater.domain.image import Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.domain.secrets import CredentialSource
@@ -46,6 +48,7 @@ class RegistryClient:
         self._observers: dict[PollKey, Observer] = {}
         self._recognitions: dict[RegistrySettings, Recognition] = {}
         self._readers: dict[tuple[PollKey, RegistrySettings], CatalogueReader] = {}
+        self._helm_repositories: dict[tuple[RegistrySettings, CredentialSource | None], HelmRepository] = {}
 
     async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
         """Return a complete snapshot, as deep as wanted; the same object again when nothing changed.
@@ -54,11 +57,13 @@ class RegistryClient:
             RegistryError: no complete answer could be had; RegistryThrottled carries when to come again.
             Misconfigured: credentials or configuration have to be mended by somebody.
         """
-        settings = self._registries.serving(key.repository)
+        settings = self._settings(key)
         source = settings.source(key.credentials, key.repository)
         access = Access(key.repository, settings.api_name(key.repository), source)
-        remote = RemoteRepository(self._endpoint(settings), access)
         try:
+            if key.repository.is_helm:
+                return await self._helm(settings, access).observe(key.repository)
+            remote = RemoteRepository(self._endpoint(settings), access)
             reader = await self._reader(key, settings, access) if wants.metadata or wants.times else None
             return await self._observer(key).observe(remote, wants, reader)
         except RegistryThrottled as error:
@@ -76,10 +81,10 @@ class RegistryClient:
 
     def credentials(self, key: PollKey) -> CredentialSource | None:
         """Tell where the credentials for a repository come from; None when it is asked as nobody."""
-        return self._registries.serving(key.repository).source(key.credentials, key.repository)
+        return self._settings(key).source(key.credentials, key.repository)
 
     def interval(self, key: PollKey) -> float | None:
-        return self._registries.serving(key.repository).interval
+        return self._settings(key).interval
 
     async def close(self) -> None:
         for endpoint in self._endpoints.values():
@@ -104,6 +109,21 @@ class RegistryClient:
         reader = self._readers[key, settings]
         reader.endpoint = self._endpoint(at)
         return reader
+
+    def _settings(self, key: PollKey) -> RegistrySettings:
+        if key.repository.is_helm:
+            return helm_settings(self._registries, key.repository)
+        return self._registries.serving(key.repository)
+
+    def _helm(self, settings: RegistrySettings, access: Access) -> HelmRepository:
+        """Return what is known of a Helm repository as somebody; its charts share it."""
+        as_somebody = (settings, access.source)
+        if as_somebody not in self._helm_repositories:
+            shared = Access(Repository(access.repository.host, ""), "", access.source)
+            self._helm_repositories[as_somebody] = HelmRepository(
+                self._endpoint(settings), shared, self._own_platform, self._now
+            )
+        return self._helm_repositories[as_somebody]
 
     def _observer(self, key: PollKey) -> Observer:
         if key not in self._observers:
