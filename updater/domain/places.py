@@ -4,9 +4,10 @@ Those that want the same of it share it. Of others the first application by name
 each other's version for ever. What images of one application do to each other is told where annotations are read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import NamedTuple
 
 from updater.domain.annotations import live_reference
 from updater.domain.application import ApplicationName
@@ -26,31 +27,47 @@ class Places:
     def put(self, tracked: TrackedApplication) -> list[TrackedApplication]:
         """Take in an application; return it settled, and the others whose images its change gives or takes a place."""
         writing = [image for image in tracked.images if _may_write(tracked, image)]
-        touched = self._drop(tracked.name) | {image.target.place for image in writing}
+        before = self._holders(self._places_of(tracked.name) | {image.target.place for image in writing})
+        self._drop(tracked.name)
         self._tracked[tracked.name] = tracked
         for image in writing:
             self._places.setdefault(image.target.place, {})[ImageIdentity(tracked.name, image.alias)] = image
         settled = self._settled[tracked.name] = self._settle(tracked)
-        return [settled, *self._changed(touched, besides=tracked.name)]
+        return [settled, *self._changed(before, besides=tracked.name)]
 
     def remove(self, name: ApplicationName) -> list[TrackedApplication]:
         """Forget an application; return those whose images its end gives a place."""
-        return self._changed(self._drop(name), besides=name)
+        before = self._holders(self._places_of(name))
+        self._drop(name)
+        return self._changed(before, besides=name)
 
-    def _drop(self, name: ApplicationName) -> set[str]:
-        self._settled.pop(name, None)
-        tracked = self._tracked.pop(name, None)
-        left = {image.target.place for image in tracked.images} if tracked else set()
-        for place in left & self._places.keys():
+    def _places_of(self, name: ApplicationName) -> set[str]:
+        tracked = self._tracked.get(name)
+        return {image.target.place for image in tracked.images} if tracked else set()
+
+    def _drop(self, name: ApplicationName) -> None:
+        for place in self._places_of(name) & self._places.keys():
             rest = {each: image for each, image in self._places[place].items() if each.application != name}
             if rest:
                 self._places[place] = rest
             else:
                 del self._places[place]
-        return left
+        self._tracked.pop(name, None)
+        self._settled.pop(name, None)
 
-    def _changed(self, places: Iterable[str], besides: ApplicationName) -> list[TrackedApplication]:
-        names = {each.application: None for place in sorted(places) for each in self._places.get(place, ())}
+    def _holders(self, places: Iterable[str]) -> dict[str, "_Holder"]:
+        return {place: self._holder(place) for place in places}
+
+    def _holder(self, place: str) -> "_Holder":
+        """Tell who has a place: the first application by name, with its images there."""
+        images = self._places.get(place, {})
+        first = min((each.application for each in images), default=None)
+        return _Holder(first, {each.alias: image for each, image in images.items() if each.application == first})
+
+    def _changed(self, before: Mapping[str, "_Holder"], besides: ApplicationName) -> list[TrackedApplication]:
+        """Settle those again that share a place whose holder is another, or wants something else."""
+        moved = [place for place, holder in sorted(before.items()) if self._holder(place) != holder]
+        names = {each.application: None for place in moved for each in self._places.get(place, ())}
         changed: list[TrackedApplication] = []
         for name in names:
             settled = self._settle(self._tracked[name])
@@ -69,18 +86,27 @@ class Places:
 
     def _conflict(self, name: ApplicationName, image: TrackedImage) -> str:
         """Say why an image does not have its place; empty when it has."""
-        claims = self._places.get(image.target.place, {})
-        first = min((each.application for each in claims), default=name)
-        rivals = {each: rival for each, rival in claims.items() if each.application == first}
-        if first >= name or any(_wish(rival) == _wish(image) for rival in rivals.values()):
+        holder = self._holder(image.target.place)
+        if (
+            holder.application is None
+            or holder.application >= name
+            or _wish(image) in map(_wish, holder.images.values())
+        ):
             return ""
-        identity, rival = next(iter(rivals.items()))
-        other = f"{identity.alias} of application {first}"
+        alias, rival = next(iter(holder.images.items()))
+        other = f"{alias} of application {holder.application}"
         return (
             f"{image.target} has one place, {image.target.key}, for this image and {other} ({rival.image.written}); "
             f"they want different things of it: {other} has it, whose application is the first by name; "
             "give each a key or a file of its own, or the same image and settings"
         )
+
+
+class _Holder(NamedTuple):
+    """Who has a place."""
+
+    application: ApplicationName | None
+    images: Mapping[str, TrackedImage]
 
 
 def _may_write(tracked: TrackedApplication, image: TrackedImage) -> bool:

@@ -215,6 +215,6 @@ def _inside(base: str, path: str, place: str) -> str:
     depth = 0
     for component in joined.strip("/").split("/"):
         depth += {"..": -1, ".": 0, "": 0}.get(component, 1)
-        if depth < 0 or component == ".git":
+        if depth < 0 or component.lower() == ".git":
             raise Misconfigured(f"{place} {path!r} leads out of the repository: name a path inside it")
     return posixpath.normpath(joined).strip("/") or "."

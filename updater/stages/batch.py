@@ -22,6 +22,7 @@ from updater.stages.present import edit_for, unmanaged, witnessed
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _CHART = "Chart.yaml"
 _VALUES = "values.yaml"
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 Files = Mapping[str, bytes | None]
 
@@ -276,6 +277,11 @@ def _text(path: str, files: Files) -> str | None:
     content = files.get(path)
     if content is None:
         return None
+    if content.startswith(_LFS_POINTER):
+        raise EditError(
+            f"{path} is a Git LFS pointer, and what it points to is not in the repository: "
+            "keep the file itself in Git, or name another write-back-target"
+        )
     try:
         return content.decode()
     except UnicodeDecodeError:
