@@ -27,6 +27,7 @@ from updater.stages.branch_writer import BranchWriter
 from updater.stages.commits import Commits
 from updater.stages.decider import Decider
 from updater.stages.keyed import Pace
+from updater.stages.outranked import Outranked
 from updater.stages.poller import Poller
 from updater.stages.watcher import Watcher
 from updater.stages.writer import Writer
@@ -194,7 +195,8 @@ def build_pipeline(
     pace = Pace(git_settings.linger, git_settings.max_batch_age, git_settings.max_batch)
     commits = commits or Commits(Author(git_settings.user, git_settings.email))
     branches = BranchWriter(git, cluster, store, board, commits, git_settings.push_tries, now, leadership, dry_run)
-    patcher = ApplicationPatcher(cluster, store, board, now, leadership, dry_run)
+    outranked = Outranked(git, board, settings.argocd.namespace)
+    patcher = ApplicationPatcher(cluster, store, board, now, leadership, outranked, dry_run)
     return Pipeline(
         watcher=Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings)),
         poller=Poller(

@@ -139,8 +139,11 @@ class ApplicationWriter(Protocol):
         """
         ...
 
-    async def refresh(self, name: ApplicationName) -> None:
-        """Ask Argo CD to look at its Git repository now (annotation `argocd.argoproj.io/refresh: normal`)."""
+    async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
+        """Ask Argo CD to look at its Git repository now; `hydrate`: and to render what it finds there.
+
+        By the annotations `argocd.argoproj.io/refresh` and `argocd.argoproj.io/hydrate`.
+        """
         ...
 
 

@@ -253,6 +253,15 @@ async def test_what_does_not_matter_is_not_told_again(world: World) -> None:
         assert _seen(await _until(events, Seen)) == ["later"]
 
 
+async def test_a_hydrated_application_is_asked_to_render_as_well(world: World) -> None:
+    world.put(hydrated())
+    async with listening(world) as events:
+        [seen] = [event.application for event in await _until(events, Listed) if isinstance(event, Seen)]
+    await world.cluster.refresh(NAME, hydrate=seen.hydrated)
+    annotations = world.get("demo")["metadata"]["annotations"]
+    assert annotations[REFRESH] == annotations["argocd.argoproj.io/hydrate"] == "normal"
+
+
 async def test_an_unreadable_application_is_told_once_and_stops_no_other(world: World) -> None:
     world.put(application("bad", source={"repoURL": ["no", "text"]}))
     world.put(application("good"))

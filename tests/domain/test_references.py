@@ -291,6 +291,7 @@ def test_chart_is_written_with_its_scheme(text: str, alias: str, repository: str
         "ftp://charts.example.com/shop",
         "https://shop",
         "https:///shop",
+        "https://charts.example.com:70000/shop",
         "https://charts.example.com/",
         "https://user:password@charts.example.com/shop",
         "https://charts.example.com/*",

@@ -362,6 +362,40 @@ def test_chart_of_several_sources_is_chosen_by_name() -> None:
     assert target.source == 1
 
 
-def test_chart_is_not_written_to_git() -> None:
-    with pytest.raises(Misconfigured, match="use write-back-method argocd"):
+def test_chart_has_no_file_of_its_own_in_git() -> None:
+    with pytest.raises(Misconfigured, match="use write-back-method argocd, or name the file with its manifest"):
         chart_target("https://charts.example.com/shop", CHART, method="git")
+
+
+def in_manifest(*sources: Source, image: str = "quay.io/team/app", **annotations: str) -> GitTarget:
+    given = {
+        "write-back-method": "git",
+        "write-back-target": "application:apps/demo.yaml",
+        **{key.replace("_", "-"): value for key, value in annotations.items()},
+    }
+    application = Application(ApplicationName("argocd", "demo"), given, sources=sources)
+    target = choose_target(application, parse_entry(image).reference, ImageKeys(), "", "argocd")
+    assert isinstance(target, GitTarget)
+    return target
+
+
+def test_manifest_of_the_application_may_be_written_in_git() -> None:
+    target = in_manifest(HELM)
+    assert (target.branch, target.path) == (Branch(URL, "main", "repocreds"), "apps/demo.yaml")
+    assert (target.kind, target.manifest_of) == (FileKind.OVERRIDE_HELM, ("argocd", "demo"))
+
+
+def test_manifest_of_the_application_may_be_in_another_repository() -> None:
+    target = in_manifest(CHART, image="https://charts.example.com/shop", git_repository=VALUES_URL, git_branch="live")
+    assert (target.branch, target.kind) == (Branch(VALUES_URL, "live", "repocreds"), FileKind.CHART)
+
+
+@pytest.mark.parametrize("sources", [(CHART,), (CHART, HELM, VALUES)], ids=["no repository", "two repositories"])
+def test_repository_of_the_manifest_has_to_be_known(sources: tuple[Source, ...]) -> None:
+    with pytest.raises(Misconfigured, match="name it in the annotation git-repository"):
+        in_manifest(*sources, image="https://charts.example.com/shop")
+
+
+def test_manifest_outside_of_the_repository_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="leads out of the repository"):
+        in_manifest(HELM, write_back_target="application:../demo.yaml")

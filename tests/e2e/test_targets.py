@@ -67,6 +67,7 @@ async def test_dry_source_of_a_hydrator_is_written_in_git(place: Installation) -
         await daemon.wait_for("application.refreshed")
     assert updated["commit"] == place.run_git("rev-parse", "main")
     assert "value: v2.0" in place.file()
+    assert place.stored()["metadata"]["annotations"]["argocd.argoproj.io/hydrate"] == "normal"
 
 
 async def test_application_set_that_takes_a_write_back_is_named_and_not_fought(place: Installation) -> None:
@@ -159,3 +160,32 @@ async def test_chart_of_a_registry_is_followed(place: Installation) -> None:
     async with place.daemon() as daemon:
         await daemon.wait_for("image.updated", to="1.3.0")
     assert place.stored()["spec"]["source"] == {**chart, "targetRevision": "1.3.0"}
+
+
+async def test_chart_in_the_applications_manifest_in_git_is_followed(place: Installation) -> None:
+    """What a parent Application keeps in Git is changed there: a patch would be taken back."""
+    versions = ["1.2.0", "1.2.1"]
+    async with helm_repository(versions) as url:
+        chart = {"repoURL": url, "chart": "shop", "targetRevision": "1.2.0"}
+        manifest = (
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: gitops-demo  # the demo\n"
+            f"spec:\n  source:\n    repoURL: {url}\n    chart: shop\n    targetRevision: 1.2.0  # followed\n"
+        )
+        commit_files(place.repository, {"apps/demo.yaml": manifest}, "app of apps")
+        place.application(
+            annotations={
+                "image-list": f"chart={url}/shop",
+                "write-back-target": "application:apps/demo.yaml",
+                "git-repository": place.git.url("gitops.git"),
+                **dict.fromkeys(
+                    ("echoserver.helm.image-tag", "echoserver.update-strategy", "echoserver.allow-tags"), None
+                ),
+            },
+            spec={"source": chart},
+        )
+        async with place.daemon() as daemon:
+            await daemon.wait_for("image.updated", to="1.2.1")
+            await daemon.wait_for("round.finished", count=4)
+    assert place.file("apps/demo.yaml") == manifest.replace("1.2.0", "1.2.1")
+    assert place.commits() == 3
+    assert place.stored()["spec"]["source"] == chart

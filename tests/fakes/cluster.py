@@ -22,6 +22,8 @@ class FakeCluster:
     applications: dict[ApplicationName, Application] = field(default_factory=dict)
     resources: dict[ResourceName, ImageUpdater] = field(default_factory=dict)
     refreshed: list[ApplicationName] = field(default_factory=list)
+    rendered: list[ApplicationName] = field(default_factory=list)
+    """Those of the refreshed that were to be hydrated as well."""
     patched: list[ApplicationName] = field(default_factory=list)
     application_sets: dict[tuple[str, str], ApplicationSetRules] = field(default_factory=dict)
     """By namespace and name; each takes back at once what it does not spare."""
@@ -86,10 +88,12 @@ class FakeCluster:
             self.put(application)
         return True
 
-    async def refresh(self, name: ApplicationName) -> None:
+    async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
         if self.error:
             raise self.error
         self.refreshed.append(name)
+        if hydrate:
+            self.rendered.append(name)
 
 
 def _merged(source: Source, kind: FileKind, edits: Sequence[Edit]) -> Source:

@@ -1,12 +1,18 @@
 """Which document and which source is meant; whole files are in `tests/golden/application`."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.formats.builders import edit
 from updater.domain.application import ApplicationName
+from updater.domain.change import Edit
 from updater.domain.errors import EditError
-from updater.domain.target import FileKind
+from updater.domain.image import ImageVersion
+from updater.domain.references import parse_entry
+from updater.domain.target import FileKind, ImageKeys
 from updater.formats.application_manifest import annotate_application, edit_application
+from updater.formats.targets import apply_edits, read_version
 
 SHOP = ApplicationName("argocd", "shop")
 HEAD = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop}\n"
@@ -109,3 +115,59 @@ class TestAnnotating:
         head = "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"
         assert annotate_application(head + before, SHOP, "a/b", "true") == head + after
         assert annotate_application(head + after, SHOP, "a/b", "true") == head + after
+
+
+CHARTS = (
+    HEAD
+    + """\
+spec:
+  sources:
+  - ref: values
+  - repoURL: https://charts.example.com
+    chart: shop
+    targetRevision: "1.2.0"  # ours
+    helm: {parameters: [{name: a, value: b}]}
+"""
+)
+
+
+def chart_edit(version: str, chart: str = "shop", source: int = 1) -> Edit:
+    reference = parse_entry(f"https://charts.example.com/{chart}").reference
+    return Edit(reference.at(ImageVersion(version)), ImageKeys(), "", SHOP, source)
+
+
+def test_version_of_a_chart_changes_where_it_stands() -> None:
+    after = apply_edits(FileKind.CHART, CHARTS, [chart_edit("1.3.0")])
+    assert after == CHARTS.replace('"1.2.0"', '"1.3.0"')
+    assert read_version(FileKind.CHART, after, chart_edit("")) == ImageVersion("1.3.0")
+
+
+def test_version_of_a_chart_is_added_where_it_is_missing() -> None:
+    text = CHARTS.replace('    targetRevision: "1.2.0"  # ours\n', "")
+    assert read_version(FileKind.CHART, text, chart_edit("")) is None
+    assert "    targetRevision: 1.3.0\n" in apply_edits(FileKind.CHART, text, [chart_edit("1.3.0")])
+
+
+def test_version_of_another_chart_is_refused() -> None:
+    with pytest.raises(EditError, match="the source is the chart shop"):
+        apply_edits(FileKind.CHART, CHARTS, [chart_edit("1.3.0", "till")])
+
+
+def test_parameters_of_two_applications_in_one_file_are_written_each_at_its_own() -> None:
+    text = f"{SINGLE}---\n{SINGLE.replace('name: shop', 'name: till')}"
+    till = ApplicationName("argocd", "till")
+    edits = [replace(edit(f"q.io/a:v{n}", tag="image.tag"), manifest_of=name) for n, name in ((2, SHOP), (3, till))]
+    after = apply_edits(FileKind.OVERRIDE_HELM, text, edits)
+    assert [str(read_version(FileKind.OVERRIDE_HELM, after, each)) for each in edits] == ["v2", "v3"]
+
+
+def test_kustomize_images_of_an_application_are_read() -> None:
+    wanted = replace(edit("q.io/a:v2"), manifest_of=SHOP)
+    after = apply_edits(FileKind.OVERRIDE_KUSTOMIZE, SINGLE, [wanted])
+    assert read_version(FileKind.OVERRIDE_KUSTOMIZE, SINGLE, wanted) is None
+    assert read_version(FileKind.OVERRIDE_KUSTOMIZE, after, wanted) == ImageVersion("v2")
+
+
+def test_manifest_that_is_not_there_is_not_made() -> None:
+    with pytest.raises(EditError, match="there is no such file"):
+        apply_edits(FileKind.CHART, None, [chart_edit("1.3.0")])

@@ -120,3 +120,35 @@ async def test_two_applications_that_want_different_things_of_one_file_do_not_ta
         f"image:\n  tag: v{version}\n".encode() for version in ("1.0", "1.1", "1.2")
     ]
     assert (told["application"], told["alias"]) == ("argocd/two", "app")
+
+
+URL = "https://git.example.com/gitops.git"
+OVERRIDE = "helm:\n  parameters:\n  - name: image.tag\n    value: v1.0\n"
+
+
+@pytest.mark.parametrize("name", [".argocd-source.yaml", ".argocd-source-one.yaml"])
+async def test_file_that_outranks_the_application_is_warned_of_once(name: str) -> None:
+    house = House()
+    house.git.seed(URL, {f"apps/one/{name}": OVERRIDE})
+    house.registry.push(IMAGE, "v1.0", "v2.0")
+    house.cluster.put(helm_application("one", IMAGE, method="argocd"))
+    async with house.running():
+        warning = await house.hear("image.outranked")
+        house.registry.push(IMAGE, "v3.0")
+        await house.hear("image.updated", count=2)
+    assert f"apps/one/{name} of {URL} gives image.tag v1.0" in warning["reason"]
+    assert len(house.said("image.outranked")) == 1
+
+
+@pytest.mark.parametrize("files", [{}, {"apps/one/.argocd-source.yaml": OVERRIDE.replace("image.tag", "replicas")}])
+async def test_nothing_is_said_where_no_file_names_the_image(files: dict[str, str]) -> None:
+    """Also where the repository cannot be read at all."""
+    house = House()
+    if files:
+        house.git.seed(URL, files)
+    house.registry.push(IMAGE, "v1.0", "v2.0")
+    house.cluster.put(helm_application("one", IMAGE, method="argocd"))
+    async with house.running():
+        await house.hear("image.updated")
+        await house.hear("round.finished", count=3)
+    assert not house.said("image.outranked")

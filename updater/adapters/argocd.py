@@ -13,7 +13,8 @@ from updater.domain.application_sets import ApplicationSetRules, IgnoreRule
 from updater.domain.errors import ClusterError, Misconfigured
 
 ANNOTATION_PREFIX = "argocd-image-updater.argoproj.io/"
-REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
+_REFRESH = "argocd.argoproj.io/refresh"
+_HYDRATE = "argocd.argoproj.io/hydrate"
 
 _BLOCKS = {"helm": "Helm", "kustomize": "Kustomize", "plugin": "Plugin", "directory": "Directory"}
 
@@ -161,6 +162,11 @@ def decode_application_set(raw: bytes) -> ApplicationSetRules:
     return ApplicationSetRules((spec.sync_policy or _SyncPolicy()).applications_sync or "", tuple(rules))
 
 
+def refresh_annotations(*, hydrate: bool) -> dict[str, str]:
+    """Return the annotations that ask Argo CD to look at Git now, and to render what it finds; it removes them."""
+    return {_REFRESH: "normal", **({_HYDRATE: "normal"} if hydrate else {})}
+
+
 def _unreadable(error: Exception) -> Misconfigured:
     return Misconfigured(f"the Application cannot be read: {error}")
 
@@ -175,6 +181,7 @@ def _application(manifest: _Manifest, default_namespace: str) -> Application:
         labels={sys.intern(key): _text(value) for key, value in (metadata.labels or {}).items()},
         project=_text(spec.project) or "default",
         sources=_sources(spec, status),
+        hydrated=spec.source_hydrator is not None,
         generated_by=_application_set(metadata.owner_references or ()),
         live_images=None if status.summary is None else _texts(status.summary.images),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from updater.adapters.argocd import REFRESH_ANNOTATION
+from updater.adapters.argocd import refresh_annotations
 from updater.adapters.manifests import Files, load_manifests, rewrite
 from updater.domain.application import Application, ApplicationName
 from updater.domain.application_sets import ApplicationSetRules
@@ -106,9 +106,11 @@ class DirectoryCluster:
         """Promise that what is written stays: a directory has no controller that takes it back."""
         return ApplicationSetRules(sync="create-only")
 
-    async def refresh(self, name: ApplicationName) -> None:
+    async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
         def change(text: str) -> str:
-            return annotate_application(text, name, REFRESH_ANNOTATION, "normal", self._default_namespace)
+            for key, value in refresh_annotations(hydrate=hydrate).items():
+                text = annotate_application(text, name, key, value, self._default_namespace)
+            return text
 
         await self._edit(name, change)
 

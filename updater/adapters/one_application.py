@@ -41,5 +41,5 @@ class OneApplication:
     async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:
         return await self.cluster.application_set(namespace, name)
 
-    async def refresh(self, name: ApplicationName) -> None:
+    async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
         pass

@@ -54,6 +54,8 @@ class Application:
     labels: Mapping[str, str] = field(default_factory=dict)
     project: str = "default"
     sources: tuple[Source, ...] = ()
+    hydrated: bool = False
+    """Whether its manifests are rendered into another branch first, from `spec.sourceHydrator.drySource`."""
     generated_by: str = ""
     """The ApplicationSet, in the same namespace, whose controller made it; empty when none did."""
     live_images: tuple[str, ...] | None = None

@@ -17,6 +17,10 @@ class Edit:
     keys: ImageKeys
     alias: str = ""
     """Its name within its application, which marked lines of manifests bear."""
+    manifest_of: ApplicationName | None = None
+    """The Application whose manifest the file holds, where that is what changes."""
+    source: int = 0
+    """Of that Application, by its index."""
 
 
 @dataclass(frozen=True, slots=True)

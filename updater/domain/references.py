@@ -14,6 +14,7 @@ _OFFICIAL = f"{DOCKER_HUB_NAMESPACE}/"
 _WILDCARD = "/*"
 OCI = "oci"
 _LONGEST_PATH = 255
+_LARGEST_PORT = 65_535
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(?::[0-9]+)?")
@@ -162,7 +163,8 @@ def _chart(written: str) -> Repository:
     host, slash, path = rest.partition("/")
     if "@" in host:
         raise _Fault("has a password or user in its address: name them in the annotation <alias>.pull-secret")
-    if not _HOST.fullmatch(host) or not _CHART.fullmatch(name):
+    port = host.rpartition(":")[2]
+    if not _HOST.fullmatch(host) or not _CHART.fullmatch(name) or (port.isdecimal() and int(port) > _LARGEST_PORT):
         raise _Fault("is no chart's address: write https://<host>[/<path>]/<chart>")
     return Repository(f"{scheme}://{host.lower()}{slash}{path.rstrip('/')}".rstrip("/"), name)
 

@@ -88,6 +88,8 @@ class GitTarget:
     """Where in the file the version stands: a values path, a parameter, or the name of an image."""
     image: str = ""
     """Whose version it is; another image at the same place has another history."""
+    manifest_of: ApplicationName | None = None
+    """The Application whose manifest the file holds, where that is what changes."""
     source: int = field(default=0, compare=False)
     """Index of the Application's source that takes the image, whoever keeps the file."""
 
@@ -97,7 +99,8 @@ class GitTarget:
     @property
     def place(self) -> str:
         """Where the version stands, whatever it is of and whoever writes it, however they spell the repository."""
-        return f"{repository_key(self.branch.url)}@{self.branch.branch or 'HEAD'}:{self.path}#{self.key}"
+        owner = f"{self.manifest_of}#{self.source}#" if self.manifest_of else ""
+        return f"{repository_key(self.branch.url)}@{self.branch.branch or 'HEAD'}:{self.path}#{owner}{self.key}"
 
     @property
     def identity(self) -> str:

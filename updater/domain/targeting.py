@@ -3,7 +3,7 @@
 import posixpath
 from dataclasses import dataclass
 
-from updater.domain.application import Application, Source
+from updater.domain.application import Application, ApplicationName, Source
 from updater.domain.branches import base_branch, split_branch
 from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageReference
@@ -48,30 +48,56 @@ def choose_target(
             f"annotation write-back-method is {method!r}: write argocd, git, git:repocreds or "
             "git:secret:<namespace>/<name>",
         )
-    if image.is_chart:
-        if name == "git":
-            raise Misconfigured(
-                f"the version of chart {image.written} is written to the Application itself: "
-                "use write-back-method argocd for it, in an Application of its own"
-            )
-        index = chart_source(application, image, selector)
-        return ApplicationTarget(application.name, index, FileKind.CHART, "targetRevision", str(image.repository))
     target = _write_back_target(application)
+    if image.is_chart:
+        index = chart_source(application, image, selector)
+        written = ApplicationTarget(application.name, index, FileKind.CHART, "targetRevision", str(image.repository))
+        return written if name == "argocd" else _in_manifest(application, written, target, credentials)
     wanted = _wanted_type(target, keys)
     values = target.argument if target.kind == "helmvalues" else ""
     index, source = choose_source(application, wanted, keys, selector, values)
-    if name == "git":
+    if name == "git" and target.kind != "application":
         file = _file(application, source, wanted, keys, target, argocd_namespace)
         branch = _branch(application, file.lender, _credentials(application, credentials))
         key = _key(file.kind, image, keys)
-        return GitTarget(branch, file.path, file.kind, file.base_path, key, str(image.repository), index)
+        repository = str(image.repository)
+        return GitTarget(branch, file.path, file.kind, file.base_path, key, repository, source=index)
     kind = FileKind.OVERRIDE_PLUGIN if source.kind == "Plugin" else _parameters_of(source, wanted, keys)
     if kind is FileKind.OVERRIDE:
         raise Misconfigured(
             f"the type of source {source.repo_url} cannot be told: give it a helm or kustomize block, "
             "or use write-back-method git",
         )
-    return ApplicationTarget(application.name, index, kind, _key(kind, image, keys), str(image.repository))
+    written = ApplicationTarget(application.name, index, kind, _key(kind, image, keys), str(image.repository))
+    return written if name == "argocd" else _in_manifest(application, written, target, credentials)
+
+
+def _in_manifest(
+    application: Application, written: ApplicationTarget, target: "_WriteBackTarget", credentials: str
+) -> GitTarget:
+    """Write where the Application's own manifest is kept in Git, what else would be patched."""
+    if target.kind != "application" or not target.argument:
+        raise Misconfigured(
+            f"the version of {written.image} stands in the Application itself: use write-back-method argocd, or name "
+            "the file with its manifest as write-back-target: application:<path from the root of git-repository>"
+        )
+    in_git = [each for each in application.sources if not each.chart and not each.repo_url.startswith("oci:")]
+    repositories = {repository_key(each.repo_url) for each in in_git}
+    if len(repositories) != 1 and not application.annotations.get("git-repository", "").strip():
+        raise Misconfigured(
+            "write-back-target is application:<path>, and nothing says in which repository that is: "
+            "name it in the annotation git-repository"
+        )
+    lender = in_git[0] if len(repositories) == 1 else application.sources[written.source]
+    return GitTarget(
+        _branch(application, lender, _credentials(application, credentials)),
+        _inside("", target.argument, "write-back-target"),
+        written.kind,
+        key=written.key,
+        image=written.image,
+        manifest_of=application.name,
+        source=written.source,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +112,7 @@ class _WriteBackTarget:
 def _write_back_target(application: Application) -> _WriteBackTarget:
     text = application.annotations.get("write-back-target", "").strip()
     kind, _, argument = text.partition(":")
-    if kind in ("helmvalues", "kustomization", "manifests"):
+    if kind in ("helmvalues", "kustomization", "manifests", "application"):
         return _WriteBackTarget(kind, argument)
     if text and not posixpath.basename(text).startswith(".argocd-source-"):
         return _WriteBackTarget("helmvalues", f"/{text.lstrip('/')}", text)
@@ -178,7 +204,7 @@ def _file(
         lender, path = (source, named) if elsewhere and named[0] != "$" else lender_of(application, source, named)
         return _File(lender, _inside(source.path, path, "write-back-target"), FileKind.HELM_VALUES)
     lender = lender_of(application, source, target.path)[0] if lent else source
-    override = _override_name(application, argocd_namespace)
+    override = override_name(application.name, argocd_namespace)
     path = _inside("", target.path, "write-back-target") if target.path else _inside(source.path, override, "path")
     base = posixpath.normpath(source.path.strip("/") or ".")
     return _File(lender, path, _parameters_of(source, wanted, keys), base)
@@ -203,10 +229,10 @@ def _revision(application: Application, lender: Source, url: str) -> str:
     return next(found, "" if lender.chart else lender.target_revision)
 
 
-def _override_name(application: Application, argocd_namespace: str) -> str:
-    namespace, name = application.name
-    prefix = "" if argocd_namespace in {namespace, "default"} else f"{namespace}_"
-    return f".argocd-source-{prefix}{name}.yaml"
+def override_name(application: ApplicationName, argocd_namespace: str) -> str:
+    """Return the name of the override file that is of one application alone, as Argo CD looks for it."""
+    prefix = "" if argocd_namespace in {application.namespace, "default"} else f"{application.namespace}_"
+    return f".argocd-source-{prefix}{application.name}.yaml"
 
 
 def _inside(base: str, path: str, place: str) -> str:

@@ -6,9 +6,10 @@ from typing import assert_never
 from updater.domain.application import ApplicationName
 from updater.domain.change import Edit
 from updater.domain.errors import EditError
+from updater.domain.image import ImageVersion
 from updater.domain.target import FileKind
-from updater.formats.kustomize import put_override_images
-from updater.formats.overrides import FORCE_STRING, ParameterList, put_parameters
+from updater.formats.kustomize import put_override_images, read_override_images
+from updater.formats.overrides import FORCE_STRING, ParameterList, put_parameters, read_parameters
 from updater.formats.yaml_layout import Content
 from updater.formats.yaml_lookup import as_mapping, find, own_items, put, text_at
 from updater.formats.yaml_splice import Draft
@@ -47,12 +48,54 @@ def edit_application(
     place = _source(_find(stream, application, default_namespace), source)
     if kind is FileKind.CHART:
         for each in edits:
+            _check_chart(place, each)
             put(draft, place, ["targetRevision"], str(each.image.version))
         return draft.finish().text
     path, missing = _edit(draft, place, kind, edits)
     if missing:
         put(draft, place, path, missing)
     return draft.finish().text
+
+
+def read_application(
+    text: str,
+    application: ApplicationName,
+    source: int | None,
+    kind: FileKind,
+    edit: Edit,
+    default_namespace: str = _DEFAULT_NAMESPACE,
+) -> ImageVersion | None:
+    """Tell which version a source of an Application gives an edit's image; None when it says nothing of it.
+
+    Raises:
+        EditError: the Application is not there, or cannot be understood.
+    """
+    place = _source(_find(parse(text), application, default_namespace), source)
+    match kind:
+        case FileKind.OVERRIDE_HELM:
+            return read_parameters(place, _PARAMETERS, edit)
+        case FileKind.OVERRIDE_PLUGIN:
+            return read_parameters(place, _ENVIRONMENT, edit)
+        case FileKind.OVERRIDE_KUSTOMIZE:
+            return read_override_images(place, _IMAGES, edit)
+        case FileKind.CHART:
+            _check_chart(place, edit)
+            revision = text_at(place, "targetRevision")
+            return ImageVersion(revision) if revision else None
+        case FileKind.OVERRIDE | FileKind.HELM_VALUES | FileKind.KUSTOMIZATION | FileKind.MANIFESTS:
+            raise _no_parameters(kind)
+        case _:
+            assert_never(kind)
+
+
+def _check_chart(place: MappingNode, edit: Edit) -> None:
+    chart = text_at(place, "chart")
+    if chart and edit.image.repository.name.rpartition("/")[2] != chart:
+        raise refusal(place.line, f"the source is the chart {chart}", f"correct {edit.image.written}")
+
+
+def _no_parameters(kind: FileKind) -> EditError:
+    return EditError(f"an Application has no parameters of the kind {kind}: use write-back-method git")
 
 
 def annotate_application(
@@ -112,7 +155,7 @@ def _edit(
         case FileKind.OVERRIDE_KUSTOMIZE:
             return _IMAGES, put_override_images(draft, place, _IMAGES, edits)
         case FileKind.OVERRIDE | FileKind.HELM_VALUES | FileKind.KUSTOMIZATION | FileKind.MANIFESTS | FileKind.CHART:
-            raise EditError(f"an Application has no parameters of the kind {kind}: use write-back-method git")
+            raise _no_parameters(kind)
         case _:
             assert_never(kind)
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import assert_never
 
+from updater.domain.application import ApplicationName
 from updater.domain.change import Edit
 from updater.domain.errors import EditError
 from updater.domain.image import ImageVersion
 from updater.domain.target import FileKind
+from updater.formats.application_manifest import edit_application, read_application
 from updater.formats.helm_values import edit_values, read_values
 from updater.formats.kustomize import put_images, put_override_images, read_images, read_override_images
 from updater.formats.manifests import edit_manifests, nowhere, read_manifests
@@ -80,6 +82,8 @@ def read_version(kind: FileKind, text: str | None, edit: Edit) -> ImageVersion |
     """
     if text is None:
         return None
+    if edit.manifest_of:
+        return read_application(text, edit.manifest_of, edit.source, kind, edit, edit.manifest_of.namespace)
     if kind is FileKind.MANIFESTS:
         versions = read_manifests(text, edit)
         if len(versions) > 1:
@@ -123,6 +127,19 @@ def apply_edits(kind: FileKind, text: str | None, edits: Sequence[Edit]) -> str:
     return after
 
 
+def _edit_applications(kind: FileKind, text: str | None, edits: Sequence[Edit]) -> str:
+    """Edit each Application of a file that is meant, each source once."""
+    if text is None:
+        raise EditError("there is no such file: correct the annotation write-back-target")
+    places: dict[tuple[ApplicationName, int], list[Edit]] = {}
+    for edit in edits:
+        if edit.manifest_of:
+            places.setdefault((edit.manifest_of, edit.source), []).append(edit)
+    for (name, source), of_source in places.items():
+        text = edit_application(text, name, source, kind, of_source, name.namespace)
+    return text
+
+
 def _check_holds(kind: FileKind, text: str, edit: Edit) -> None:
     held = read_versions(kind, {"the edited file": text}, edit)
     if any(str(version) != str(edit.image.version) for version in held) or not (held or kind is FileKind.MANIFESTS):
@@ -133,6 +150,8 @@ def _check_holds(kind: FileKind, text: str, edit: Edit) -> None:
 
 
 def _edited(kind: FileKind, text: str | None, edits: Sequence[Edit]) -> str:
+    if any(edit.manifest_of for edit in edits):
+        return _edit_applications(kind, text, edits)
     if kind is FileKind.HELM_VALUES:
         return edit_values(text or "", edits)
     if kind is FileKind.MANIFESTS:

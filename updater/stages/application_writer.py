@@ -20,6 +20,7 @@ from updater.domain.target import ApplicationTarget
 from updater.ports import ApplicationWriter, Leadership, WriteMemory
 from updater.stages.board import Board
 from updater.stages.keyed import Pace, retry_delay
+from updater.stages.outranked import Outranked
 from updater.stages.present import edit_for
 
 log = structlog.get_logger()
@@ -55,6 +56,7 @@ class ApplicationPatcher:
     board: Board
     now: Callable[[], datetime]
     leadership: Leadership
+    outranked: Outranked
     dry_run: bool = False
     patience: Pace = _PATIENCE
     """How long to wait before writing again what was taken back."""
@@ -89,23 +91,26 @@ class ApplicationPatcher:
         if decided.decision.released:
             await self.memory.rejected(name, alias, target, decided.decision.released)
         threat = await self._threat(decided, target)
+        before = await self._stayed(decided, target, threat) if threat else None
+        changed = await self._patch(decided, target)
         if threat:
-            before = await self._stayed(decided, target, threat)
-            await self._patch(decided, target)
             _make_room(self._patched)
             self._patched[decided.identity] = _Patched(version, self.now(), before.taken_back if before else 0)
-            return
-        await self._patch(decided, target)
-        await self.memory.written(name, alias, target, version, "", self.now())
+        else:
+            await self.memory.written(name, alias, target, version, "", self.now())
+        if changed:
+            await self.outranked.look(decided, target)
 
-    async def _patch(self, decided: UpdateDecided, target: ApplicationTarget) -> None:
+    async def _patch(self, decided: UpdateDecided, target: ApplicationTarget) -> bool:
         name, image, update = decided.tracked.name, decided.image, decided.decision
         if not self.leadership.holds():
             raise LeadershipLost
-        if await self.applications.set_images(target, [edit_for(image, update.version)]):
+        changed = await self.applications.set_images(target, [edit_for(image, update.version)])
+        if changed:
             self.board.updated(name, image.alias, decided.current.version, update, "")
         else:
             self.board.write_settled(name, image.alias)
+        return changed
 
     async def _threat(self, decided: UpdateDecided, target: ApplicationTarget) -> str:
         """Say who may take back what is written, and what helps; empty when nobody does. It is warned of once."""

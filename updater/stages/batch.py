@@ -87,6 +87,8 @@ def paths_to_read(decided: UpdateDecided) -> list[str]:
         return []
     if target.kind is FileKind.KUSTOMIZATION:
         return [_join(target.path, name) for name in KUSTOMIZATION_NAMES]
+    if target.manifest_of:
+        return [target.path]
     live_unknown = not decided.tracked.application.live_images
     if target.kind is FileKind.OVERRIDE or (live_unknown and target.kind in _OVERRIDES):
         names = [_CHART, _VALUES, *KUSTOMIZATION_NAMES]
@@ -256,6 +258,8 @@ def _locate(decided: UpdateDecided, files: Files) -> tuple[tuple[str, ...], File
 
 
 def _version_in_base(decided: UpdateDecided, kind: FileKind, files: Files) -> ImageVersion | None:
+    if _git_target(decided).manifest_of:
+        return None
     base = _git_target(decided).base_path
     edit = edit_for(decided.image, ImageVersion())
     try:

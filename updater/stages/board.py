@@ -178,6 +178,12 @@ class Board:
         if name in self._applications:
             log.warning("application.generated", application=str(name), reason=message)
 
+    def outranked(self, name: ApplicationName, alias: str, message: str) -> None:
+        """Warn that what is written to an Application has no effect."""
+        image = self._image(name, alias)
+        if image is not None:
+            log.warning("image.outranked", **_place(name, alias), image=image.name, reason=message)
+
     def write_settled(self, name: ApplicationName, alias: str) -> None:
         """Note that the target could be read and needs nothing."""
         image = self._image(name, alias)

@@ -9,7 +9,7 @@ from itertools import chain
 
 import structlog
 
-from updater.domain.application import ApplicationName
+from updater.domain.application import Application, ApplicationName
 from updater.domain.decision import Decision, Hold, UpToDate
 from updater.domain.errors import (
     EditError,
@@ -122,7 +122,7 @@ class BranchWriter:
         _log_pushed(branch, branch.branch, commit, made)
         # From here the commit is a fact: it is written down even when the task is being cancelled.
         await asyncio.shield(self._record(made.planned, commit))
-        await self._refresh_all({planned.decided.tracked.name: None for planned in made.planned})
+        await self._refresh_all({each.decided.tracked.name: each.decided.tracked.application for each in made.planned})
 
     async def _propose(self, branch: Branch, remote: GitBranch, head: str, made: Plan) -> None:
         """Put what is planned on the branches that its templates name; what fails for one fails there alone."""
@@ -208,24 +208,25 @@ class BranchWriter:
         if recovered:
             keys = {"application": str(name), "alias": image.alias, "to": str(decision.version), "commit": commit}
             log.info("write_back.merged" if _has_own_branch(decided) else "write_back.recovered", **keys)
-            await self._refresh(name)
+            await self._refresh(decided.tracked.application)
 
-    async def _refresh_all(self, names: Iterable[ApplicationName]) -> None:
+    async def _refresh_all(self, applications: Mapping[ApplicationName, Application]) -> None:
         """Ask Argo CD to look now, for a few applications at a time."""
         slots = asyncio.Semaphore(_REFRESHES_AT_ONCE)
 
-        async def refresh(name: ApplicationName) -> None:
+        async def refresh(application: Application) -> None:
             async with slots:
-                await self._refresh(name)
+                await self._refresh(application)
 
-        await asyncio.gather(*map(refresh, names))
+        await asyncio.gather(*map(refresh, applications.values()))
 
-    async def _refresh(self, name: ApplicationName) -> None:
+    async def _refresh(self, application: Application) -> None:
+        name = str(application.name)
         try:
-            await self.applications.refresh(name)
-            log.info("application.refreshed", application=str(name))
+            await self.applications.refresh(application.name, hydrate=application.hydrated)
+            log.info("application.refreshed", application=name)
         except UpdaterError as error:
-            log.warning("application.refresh_failed", application=str(name), reason=str(error))
+            log.warning("application.refresh_failed", application=name, reason=str(error))
 
     def _report_failed(self, batch: Iterable[UpdateDecided], reason: str) -> None:
         for decided in batch:

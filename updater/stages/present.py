@@ -18,7 +18,9 @@ from updater.formats.kustomize import read_overrides
 
 def edit_for(image: TrackedImage, version: ImageVersion) -> Edit:
     """Say what an image's target has to hold to have a version."""
-    return Edit(image.image.at(version), image.keys, image.alias)
+    target = image.target
+    manifest_of = target.manifest_of if isinstance(target, GitTarget) else None
+    return Edit(image.image.at(version), image.keys, image.alias, manifest_of, target.source)
 
 
 def assumed(application: Application, image: TrackedImage, memory: Memory) -> Current:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from updater.adapters.argocd import REFRESH_ANNOTATION, decode_application_set
+from updater.adapters.argocd import decode_application_set, refresh_annotations
 from updater.adapters.argocd_patch import image_patch
 from updater.adapters.imageupdaters import decode_image_updater
 from updater.adapters.kubernetes.connection import (
@@ -231,8 +231,8 @@ class KubernetesCluster:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ClusterError(f"the API server's answer is no object: {error}") from error
 
-    async def refresh(self, name: ApplicationName) -> None:
-        patch = {"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}}
+    async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
+        patch = {"metadata": {"annotations": refresh_annotations(hydrate=hydrate)}}
         await self._connection.patch(APPLICATIONS, *name, "application/merge-patch+json", patch)
 
 
