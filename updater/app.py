@@ -19,6 +19,7 @@ import structlog
 import uvloop
 
 from updater import __version__
+from updater.adapters.argocd_trust import ArgoTrust, ConfigMaps
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.adapters.git.signing import SigningKey
@@ -45,7 +46,7 @@ log = structlog.get_logger()
 _GIT_CACHE_BYTES = 32 * 2**20
 
 
-class SecretCluster(Cluster, RepositorySecrets, Protocol):
+class SecretCluster(Cluster, RepositorySecrets, ConfigMaps, Protocol):
     """Where Applications and the Secrets that they need live."""
 
 
@@ -136,9 +137,9 @@ async def open_daemon(
         own = own_platform(platform.system(), platform.machine())
         registry = RegistryClient(registries, cluster, store, store, own_platform=own, now=_now)
         stack.push_async_callback(registry.close)
-        reach = Reach(
-            cluster, argocd_namespace=settings.argocd.namespace, ca_data=ca_data, timeout=settings.git.timeout
-        )
+        namespace = settings.argocd.namespace
+        trust = ArgoTrust(cluster, namespace)
+        reach = Reach(cluster, trust, argocd_namespace=namespace, ca_data=ca_data, timeout=settings.git.timeout)
         git = GitClient(
             reach,
             max_pack_bytes=settings.git.max_pack,

@@ -97,6 +97,15 @@ def test_target_outside_of_the_repository_is_refused(target: str) -> None:
         git({"write-back-target": target})
 
 
+def test_credentials_of_argo_cd_are_those_of_the_applications_project() -> None:
+    annotations = {"write-back-method": "git", "image-list": "app=quay.io/team/app"}
+    source = Source(URL, "apps/demo", "main", kind="Helm")
+    application = Application(ApplicationName("argocd", "demo"), annotations, project="payments", sources=(source,))
+    target = choose_target(application, IMAGE, ImageKeys(), "", "argocd")
+    assert isinstance(target, GitTarget)
+    assert target.branch.credentials == "repocreds:payments"
+
+
 @pytest.mark.parametrize("revision", ["", "HEAD"])
 def test_revision_head_is_the_servers_head(revision: str) -> None:
     assert git({}, Source(URL, "apps/demo", revision, kind="Helm")).branch.branch == ""

@@ -21,19 +21,22 @@ class FaultyGitServer(GitHttpServer):
         """So many pushes arrive, and their answers do not."""
         self.version_2 = True
         self.seen: list[web.Request] = []
+        self.bodies: list[bytes] = []
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:  # type: ignore[override]
         self.seen.append(request)
         body = await request.read()
+        self.bodies.append(body)
         answer = self.fault(request, body)
         if answer is not None:
             return answer
-        if not self.version_2:
-            request = request.clone(headers={k: v for k, v in request.headers.items() if k != "Git-Protocol"})
-            request._read_bytes = body
         real = await super()._serve(request)
         if request.path.endswith("/git-receive-pack") and self.lose_pushes:
             self.lose_pushes -= 1
             assert request.transport is not None
             request.transport.close()
         return real
+
+    def _environ_of(self, request: web.Request, body: bytes) -> dict[str, str]:
+        environ = super()._environ_of(request, body)
+        return environ if self.version_2 else {**environ, "GIT_PROTOCOL": ""}

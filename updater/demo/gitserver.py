@@ -89,8 +89,8 @@ class GitHttpServer:
         self.requests.append(GitRequest(request.method, request.path, len(body), len(answer)))
         return web.Response(status=status, headers=headers, body=answer)
 
-    async def _run_backend(self, request: web.Request, body: bytes) -> bytes:
-        environ = {
+    def _environ_of(self, request: web.Request, body: bytes) -> dict[str, str]:
+        return {
             **_environ(),
             "GIT_PROJECT_ROOT": str(self._root),
             "GIT_HTTP_EXPORT_ALL": "1",
@@ -103,9 +103,11 @@ class GitHttpServer:
             "REMOTE_USER": self._username,
             "REMOTE_ADDR": "127.0.0.1",
         }
+
+    async def _run_backend(self, request: web.Request, body: bytes) -> bytes:
         process = await asyncio.create_subprocess_exec(
             *("git", "http-backend"),
-            env=environ,
+            env=self._environ_of(request, body),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

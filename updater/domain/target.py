@@ -47,7 +47,10 @@ class Branch(NamedTuple):
     branch: str
     """Empty: the branch that the server's HEAD names. What is written is compared with this one in any case."""
     credentials: str
-    """`repocreds` or `secret:<namespace>/<name>`; the secret itself is looked up when it is needed."""
+    """`repocreds`, `repocreds:<project>` (of any project but `default`), or `secret:<namespace>/<name>`.
+
+    The secret itself is looked up when it is needed.
+    """
     target: str = ""
     """A template for the name of another branch, which is built on `branch` and pushed instead of it; empty: none."""
 

@@ -159,7 +159,7 @@ def _key(kind: FileKind, image: ImageReference, keys: ImageKeys) -> str:
 def _credentials(application: Application, text: str) -> str:
     """Normalise the credentials of `git:<credentials>`; the Secret has to be in the application's namespace."""
     if text in ("", "repocreds"):
-        return "repocreds"
+        return "repocreds" if application.project == "default" else f"repocreds:{application.project}"
     kind, _, path = text.partition(":")
     namespace, slash, name = path.rpartition("/")
     if kind != "secret" or not name:

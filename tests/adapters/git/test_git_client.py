@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.fakes.certificates import loopback_certificate
 from tests.fakes.git_http import FaultyGitServer
+from updater.adapters.argocd_trust import ArgoTrust
 from updater.adapters.git.client import GitClient, RemoteBranch
 from updater.adapters.git.reach import Reach
 from updater.demo.gitserver import GitHttpServer, commit_files, create_repository
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.integration
 
 PASSWORD = "s3cret-password"
 FILES = {"apps/one/values.yaml": "tag: v1\n", "apps/two/values.yaml": "tag: v1\n", "README.md": "read me\n"}
+NOWHERE = Path("/nonexistent")
 AUTHOR = Author("updater", "updater@example.com")
 
 
@@ -42,6 +44,10 @@ class Secrets:
 
     data: Mapping[str, bytes]
     labelled: Sequence[LabelledSecret] = ()
+    config_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str]:
+        return self.config_maps.get(name, {})
 
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
         if name != "git-creds":
@@ -52,8 +58,16 @@ class Secrets:
         return [each for each in self.labelled if each.namespace == namespace and each.labels[label] in values]
 
 
-def client_of(secrets: Secrets, *, ca_data: str = "", max_file_bytes: int = 10**7) -> GitClient:
-    reach = Reach(secrets, argocd_namespace="argocd", ca_data=ca_data, timeout=20, environ={})
+def client_of(
+    secrets: Secrets,
+    *,
+    ca_data: str = "",
+    max_file_bytes: int = 10**7,
+    timeout: float = 20,
+    environ: Mapping[str, str] | None = None,
+) -> GitClient:
+    trust = ArgoTrust(secrets, "argocd", tls_directory=NOWHERE, known_hosts_file=NOWHERE / "ssh" / "known_hosts")
+    reach = Reach(secrets, trust, argocd_namespace="argocd", ca_data=ca_data, timeout=timeout, environ=environ or {})
     return GitClient(reach, max_pack_bytes=2**26, cache_bytes=2**25, max_file_bytes=max_file_bytes)
 
 

@@ -7,6 +7,7 @@ from updater.domain.target import Branch
 from updater.formats.repository_url import covers, normalised
 from updater.ports import LabelledSecret, RepositorySecrets
 
+_DEFAULT_PROJECT = "default"
 _LABEL = "argocd.argoproj.io/secret-type"
 CREDENTIALS = (
     "password",
@@ -34,7 +35,7 @@ async def find_fields(secrets: RepositorySecrets, branch: Branch, argocd_namespa
     source, _, rest = branch.credentials.partition(":")
     if source == "repocreds":
         found = await secrets.secrets_labelled(argocd_namespace, _LABEL, ("repository", "repo-creds"))
-        return _of_argocd(found, branch.url, rest)
+        return _of_argocd(found, branch.url, rest or _DEFAULT_PROJECT)
     namespace, _, name = rest.partition("/")
     place = f"Secret {namespace}/{name}"
     return place, _texts(await secrets.secret(namespace, name), place)
@@ -58,7 +59,7 @@ def _of_argocd(found: Sequence[LabelledSecret], url: str, project: str) -> tuple
     others = any(_url(each) == wanted for each in found if each not in allowed)
     hint = "those it has are of another project; " if others else ""
     raise GitAuthError(
-        f"Argo CD has no credentials for {wanted}{f' in project {project}' if project else ''}: {hint}add the "
+        f"Argo CD has no credentials for {wanted} in project {project}: {hint}add the "
         "repository in Argo CD, or use write-back-method git:secret:<namespace>/<name>",
     )
 

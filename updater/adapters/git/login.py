@@ -1,12 +1,14 @@
 """How a repository's server is spoken to: as whom, through which proxy, and how far it is trusted."""
 
-import urllib.request
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
+from yarl import URL
 
+from updater.adapters.proxies import environment_proxy
 from updater.domain.errors import GitError
 
 
@@ -27,6 +29,7 @@ class Login:
     proxy: str = ""
     """Empty: what the environment says."""
     no_proxy: str = ""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     insecure: bool = False
     """Verify neither the server's certificate nor its host key."""
     refused: Callable[[], None] = lambda: None
@@ -53,13 +56,11 @@ class Login:
         header = aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))
         return bare, {"Proxy-Authorization": header}
 
-    def _proxy(self, url: str) -> str:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        if self.proxy:
-            bypassed = urllib.request.proxy_bypass_environment(host, {"no": self.no_proxy})  # type: ignore[attr-defined]
-            return "" if self.no_proxy and bypassed else self.proxy
-        proxies = urllib.request.getproxies_environment()
-        if "no" in proxies and urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]
-            return ""
-        return proxies.get("https" if parts.scheme in ("https", "ssh") else "http", "")
+    def _proxy(self, url: str) -> str | None:
+        """Return the Secret's proxy, except for hosts that it excludes; of the environment's, only those for HTTP."""
+        if not self.proxy:
+            return environment_proxy(URL(url), self.environ)
+        if not self.no_proxy:
+            return self.proxy
+        scheme = urlsplit(url).scheme
+        return environment_proxy(URL(url), {f"{scheme}_proxy": self.proxy, "no_proxy": self.no_proxy})

@@ -79,6 +79,7 @@ class Logins:
             certificate_key=fields.get("tlsClientCertKey", ""),
             proxy=fields.get("proxy", ""),
             no_proxy=fields.get("noProxy", ""),
+            environ=self._environ,
             insecure=_TRUE in (fields.get("insecure", "").lower(), fields.get("insecureIgnoreHostKey", "").lower()),
         )
         if is_ssh(url):

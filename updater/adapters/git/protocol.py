@@ -111,7 +111,8 @@ def fetching(greeting: Greeting, place: str) -> Capabilities:
         return Capabilities(2, "filter" in features, "shallow" in features)
     if "side-band-64k" not in known:
         raise GitError(f"{place} does not offer side-band-64k: a server with Git 1.6 or later is needed")
-    partial = "filter" in known and "allow-any-sha1-in-want" in known
+    # A server that sends any object says no more than one that sends any commit: whether it does, a try tells.
+    partial = "filter" in known and "allow-reachable-sha1-in-want" in known
     return Capabilities(0, partial, "shallow" in known, known.get("symref", ""))
 
 

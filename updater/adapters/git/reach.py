@@ -1,5 +1,6 @@
 """How each repository is reached: its transport, its credentials, and which certificates and host keys are believed."""
 
+import asyncio
 import os
 import ssl
 from collections import OrderedDict
@@ -8,15 +9,18 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from updater.adapters.argocd_trust import ArgoTrust
 from updater.adapters.git.credentials import find_fields
 from updater.adapters.git.http import HttpTransport
 from updater.adapters.git.login import Login
 from updater.adapters.git.logins import Logins
+from updater.adapters.git.ssh import SshConnections, SshTransport
+from updater.adapters.git.tls import tls_context
 from updater.adapters.git.tokens import Post, send_form
 from updater.adapters.git.transport import Transport
 from updater.domain.errors import GitError
 from updater.domain.target import Branch
-from updater.formats.repository_url import without_login
+from updater.formats.repository_url import is_ssh, ssh_address, without_login
 from updater.ports import RepositorySecrets
 
 _CONNECTIONS_PER_HOST = 4
@@ -29,6 +33,7 @@ class Reach:
     def __init__(
         self,
         secrets: RepositorySecrets,
+        trust: ArgoTrust,
         *,
         argocd_namespace: str,
         ca_data: str = "",
@@ -36,12 +41,14 @@ class Reach:
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.secrets = secrets
+        self._argocd = trust
         self.timeout = timeout
         self._argocd_namespace = argocd_namespace
         self._ca_data = ca_data
         self._logins = Logins(self._post, environ=environ)
-        self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
+        self._contexts: OrderedDict[tuple[str, str, str, bool], ssl.SSLContext] = OrderedDict()
         self._session: aiohttp.ClientSession | None = None
+        self._ssh = SshConnections(timeout)
 
     async def transport(self, branch: Branch, largest: int) -> Transport:
         """Read the credentials of a branch anew, and open the way to its repository.
@@ -50,14 +57,17 @@ class Reach:
             Misconfigured, ClusterError, GitAuthError, GitError: see `find_fields` and `Logins.login`.
         """
         place = without_login(branch.url)
-        scheme = urlsplit(place).scheme
-        if scheme not in ("http", "https"):
-            raise GitError(f"{place} is no URL that can be written to: write https://… in the Application")
+        if not is_ssh(place) and urlsplit(place).scheme not in ("http", "https"):
+            raise GitError(f"{place} is no URL that can be written to: write https://… or git@… in the Application")
         name, fields = await find_fields(self.secrets, branch, self._argocd_namespace)
         login = await self._logins.login(place, name, fields)
-        return HttpTransport(self._http(), place, login, self._trust(login), self.timeout, largest)
+        if is_ssh(place):
+            known_hosts = "" if login.insecure else await self._argocd.known_hosts()
+            return SshTransport(self._ssh, place, ssh_address(place), login, known_hosts, self.timeout, largest)
+        return HttpTransport(self._http(), place, login, await self._trust(place, login), self.timeout, largest)
 
     async def close(self) -> None:
+        await self._ssh.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -69,26 +79,27 @@ class Reach:
         return self._session
 
     def _post(self, endpoint: str, login: Login) -> Post:
-        """Give what asks a token endpoint: through the repository's proxy, never less carefully than the system."""
+        """Give what asks a token endpoint: through the repository's proxy, and never trusting it blindly."""
         proxy, proxy_headers = login.proxy_for(endpoint)
         timeout = aiohttp.ClientTimeout(total=self.timeout)
 
         async def post(url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
-            how = {"proxy": proxy, "proxy_headers": proxy_headers, "ssl": self._context("", ""), "timeout": timeout}
+            trust = await self._trust(url, Login())
+            how = {"proxy": proxy, "proxy_headers": proxy_headers, "ssl": trust, "timeout": timeout}
             return await send_form(self._http(), url, headers, form, how)
 
         return post
 
-    def _trust(self, login: Login) -> ssl.SSLContext | bool:
-        return False if login.insecure else self._context("", "")
-
-    def _context(self, certificate: str, key: str) -> ssl.SSLContext:
-        made = self._contexts.get(certificate + key)
+    async def _trust(self, url: str, login: Login) -> ssl.SSLContext | bool:
+        """Decide which certificates count for a server, and which one it is shown."""
+        parts = urlsplit(url)
+        if parts.scheme != "https":
+            return True
+        authorities = "" if login.insecure else await self._argocd.certificates(parts.hostname or "")
+        key = (authorities, login.certificate, login.certificate_key, login.insecure)
+        made = self._contexts.get(key)
         if made is None:
-            made = ssl.create_default_context()
-            if self._ca_data:
-                made.load_verify_locations(cadata=self._ca_data)
-            self._contexts[certificate + key] = made
+            made = self._contexts[key] = await asyncio.to_thread(tls_context, (self._ca_data, authorities), login)
             if len(self._contexts) > _MOST_CONTEXTS:
                 self._contexts.popitem(last=False)
         return made

@@ -62,9 +62,11 @@ class Lines:
         return line
 
     async def section(self) -> list[bytes]:
-        """Return the lines up to the next marker, or to the end."""
+        """Return the lines up to the next marker."""
         lines: list[bytes] = []
-        while (line := await self.next()) is not None and not isinstance(line, Marker):
+        while not isinstance(line := await self.next(), Marker):
+            if line is None:
+                raise CutShort(f"{self._place}: the answer ends too early")
             lines.append(line)
         return lines
 

@@ -13,6 +13,7 @@ from updater.adapters.imageupdaters import decode_image_updater
 from updater.adapters.kubernetes.connection import (
     APPLICATION_SETS,
     APPLICATIONS,
+    CONFIG_MAPS,
     IMAGE_UPDATERS,
     SECRETS,
     ApiError,
@@ -67,6 +68,11 @@ class _SecretList(msgspec.Struct):
     items: list[_Secret] | None = None
 
 
+class _ConfigMap(msgspec.Struct):
+    data: dict[str, str] | None = None
+
+
+_decode_config_map = msgspec.json.Decoder(_ConfigMap).decode
 _decode_secret = msgspec.json.Decoder(_Secret).decode
 _decode_secrets = msgspec.json.Decoder(_SecretList).decode
 _decode_object = msgspec.json.Decoder(dict[str, object]).decode
@@ -196,6 +202,18 @@ class KubernetesCluster:
         return not image_patch(
             self._object(await self._connection.get(APPLICATIONS, *target.application)), target, edits
         )
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str]:
+        try:
+            body = await self._connection.get(CONFIG_MAPS, namespace, name)
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                return {}
+            raise
+        try:
+            return _decode_config_map(body).data or {}
+        except msgspec.DecodeError as error:
+            raise ClusterError(f"ConfigMap {namespace}/{name} cannot be read: {error}") from None
 
     async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
         namespace, name = target.application

@@ -55,6 +55,7 @@ IMAGE_UPDATERS = Resource(
     "/apis/argocd-image-updater.argoproj.io/v1alpha1", "imageupdaters", "imageupdaters.argocd-image-updater.argoproj.io"
 )
 APPLICATION_SETS = Resource("/apis/argoproj.io/v1alpha1", "applicationsets", "applicationsets.argoproj.io")
+CONFIG_MAPS = Resource("/api/v1", "configmaps", "configmaps")
 SECRETS = Resource("/api/v1", "secrets", "secrets")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases", "leases.coordination.k8s.io")
 
