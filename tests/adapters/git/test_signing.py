@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from updater.adapters.argocd_trust import ArgoTrust
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.adapters.git.signing import Method, SigningKey
@@ -40,6 +41,9 @@ class Secrets:
     async def secrets_labelled(self, namespace: str, label: str, values: object) -> list[LabelledSecret]:
         return []
 
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str]:
+        return {}
+
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[tuple[GitHttpServer, Path]]:
@@ -51,7 +55,7 @@ async def place(tmp_path: Path) -> AsyncIterator[tuple[GitHttpServer, Path]]:
 async def commit(server: GitHttpServer, key: bytes, method: Method) -> None:
     """Push a signed commit, as the writer does."""
     secrets = Secrets(key)
-    reach = Reach(secrets, argocd_namespace="argocd", timeout=20, environ={})
+    reach = Reach(secrets, ArgoTrust(secrets, "argocd"), argocd_namespace="argocd", timeout=20, environ={})
     client = GitClient(reach, max_pack_bytes=2**24, cache_bytes=2**24, max_file_bytes=2**20)
     try:
         remote = client.branch(Branch(server.url("gitops.git"), "main", "secret:argocd/git"))
