@@ -1,6 +1,8 @@
 """git's own server with faults that it would not make: refusals, lost answers, no protocol version 2."""
 
+import asyncio
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from aiohttp import web
@@ -20,8 +22,16 @@ class FaultyGitServer(GitHttpServer):
         self.lose_pushes = 0
         """So many pushes arrive, and their answers do not."""
         self.version_2 = True
+        self.over = asyncio.Event()
+        """Set at the end, for answers that wait until then."""
         self.seen: list[web.Request] = []
         self.bodies: list[bytes] = []
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.over.set()
+        await super().__aexit__(kind, error, trace)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:  # type: ignore[override]
         self.seen.append(request)

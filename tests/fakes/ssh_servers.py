@@ -24,6 +24,9 @@ class SshPlace:
     client_key: asyncssh.SSHKey
     commands: list[str] = field(default_factory=list)
     """What was run; of the server in this process alone."""
+    running: int = 0
+    most_running: int = 0
+    """Commands at once."""
     logins: int = 0
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
 
@@ -71,6 +74,8 @@ async def in_process(root: Path, *, version_2: bool = True, serve: Serve | None 
             stderr=subprocess.PIPE,
         )
         giving = asyncio.create_task(_give(process, git))
+        place.running += 1
+        place.most_running = max(place.most_running, place.running)
         try:
             assert git.stdout is not None
             assert git.stderr is not None
@@ -80,6 +85,7 @@ async def in_process(root: Path, *, version_2: bool = True, serve: Serve | None 
                 process.stderr.write(await git.stderr.read())
                 process.exit(await git.wait())
         finally:
+            place.running -= 1
             giving.cancel()
             await asyncio.gather(giving, return_exceptions=True)
             await git.wait()

@@ -73,10 +73,5 @@ def covers(prefix: str, url: str) -> bool:
     """Tell whether a normalised URL begins with a normalised prefix that holds at least a whole host."""
     if not prefix or not url.startswith(prefix):
         return False
-    rest = url[len(prefix) :]
-    return (
-        rest[:1] in ("", "/")
-        or "/" in prefix.partition("://")[2].rstrip("/")
-        or prefix.endswith("/")
-        or ("://" not in prefix and "/" in prefix)
-    )
+    beyond_scheme = prefix.partition("://")[2] or prefix
+    return url[len(prefix) : len(prefix) + 1] in ("", "/") or "/" in beyond_scheme

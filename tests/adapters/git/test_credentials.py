@@ -25,7 +25,7 @@ from updater.adapters.git.tokens import Post, Tokens, send_form
 from updater.domain.errors import GitAuthError, GitError, Misconfigured
 from updater.domain.target import Branch
 from updater.formats.codecommit import AwsKey, codecommit_login
-from updater.formats.repository_url import is_ssh, normalised, ssh_address, without_login
+from updater.formats.repository_url import covers, is_ssh, normalised, ssh_address, without_login
 from updater.ports import LabelledSecret
 
 URL = "https://git.example.com/team/gitops.git"
@@ -108,6 +108,15 @@ def test_urls_are_shown_without_credentials() -> None:
     assert without_login("https://bot:secret@git.example.com/x.git/") == "https://git.example.com/x.git"
     assert without_login("ssh://git:secret@host/x") == "ssh://git@host/x"
     assert normalised("ssh://git@Host/x.git") == normalised("git@host:x")
+
+
+def test_templates_cover_whole_names_of_hosts_alone() -> None:
+    assert covers("https://host", "https://host/x")
+    assert covers("https://host/te", "https://host/team/x")
+    assert not covers("https://hos", "https://host/x")
+    assert not covers("", "https://host/x")
+    assert covers("host/team", "host/team/x")
+    assert not covers("hos", "host/x")
 
 
 @dataclass
@@ -307,3 +316,9 @@ async def test_aws_key_is_for_codecommit_alone(endpoint: Endpoint) -> None:
         "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/x", "Secret a/b", fields
     )
     assert basic(login.authorization).startswith("AKID:20")
+
+
+async def test_aws_identity_without_its_library_names_the_extra(endpoint: Endpoint) -> None:
+    url = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/x"
+    with pytest.raises(Misconfigured, match=r"updater\[aws\]"):
+        await endpoint.logins().login(url, "Secret a/b", {"useAwsWorkloadIdentity": "true"})

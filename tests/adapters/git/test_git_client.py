@@ -15,6 +15,7 @@ from tests.fakes.certificates import loopback_certificate
 from tests.fakes.git_http import FaultyGitServer
 from updater.adapters.argocd_trust import ArgoTrust
 from updater.adapters.git.client import GitClient, RemoteBranch
+from updater.adapters.git.objects import ObjectCache
 from updater.adapters.git.reach import Reach
 from updater.demo.gitserver import GitHttpServer, commit_files, create_repository
 from updater.domain.errors import (
@@ -158,6 +159,13 @@ async def test_unmoved_branch_costs_one_request(place: Place) -> None:
     remote = place.branch()
     await remote.read(await remote.head(), ["README.md"])
     assert [request.path for request in place.server.requests] == ["/gitops.git/git-upload-pack"]
+
+
+async def test_cache_stays_small_and_a_batch_keeps_what_it_needs(place: Place) -> None:
+    place.client.objects = ObjectCache(100)
+    commit = await place.write({"apps/one/values.yaml": b"tag: v2\n", "apps/two/values.yaml": b"tag: v2\n"})
+    assert place.git("rev-parse", "main") == commit
+    assert sum(len(each.data) for each in place.client.objects.values()) <= 300
 
 
 async def test_push_on_a_branch_that_moved_is_stale_and_changes_nothing(place: Place) -> None:

@@ -1,6 +1,7 @@
 """Git over SSH: OpenSSH's server and one in this process; what is pushed, git itself checks."""
 
 import asyncio
+import contextlib
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -94,11 +95,12 @@ async def test_server_without_version_2_takes_a_commit(tmp_path: Path) -> None:
         place.git("fsck", "--strict")
 
 
-async def test_hundred_branches_share_one_connection(place: Place) -> None:
+async def test_many_branches_share_one_connection_four_at_a_time(place: Place) -> None:
     for number in range(20):
         place.git("branch", f"b{number}", "main")
     await asyncio.gather(*(place.write(b"tag: v%d\n" % number, f"b{number}") for number in range(20)))
     assert place.server.logins == 1
+    assert place.server.most_running < 10  # which is where OpenSSH refuses
     assert len(set(place.git("for-each-ref", "--format=%(objectname)", "refs/heads/b*").split())) == 20
 
 
@@ -200,6 +202,30 @@ async def test_server_that_stalls_takes_the_timeout_and_no_more(tmp_path: Path) 
 
     async with in_process(Path("/"), serve=stall) as server, served(tmp_path, server, seconds=0.3) as place:
         with pytest.raises(GitError, match="did not answer within"):
+            await place.branch().head()
+
+
+async def test_server_that_never_stops_talking_is_left(tmp_path: Path) -> None:
+    async def talk(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                process.stdout.write(1_000 * b"0009hello")
+                process.stderr.write(b"words " * 100)
+                await process.stdout.drain()
+
+    async with in_process(Path("/"), serve=talk) as server, served(tmp_path, server) as place:
+        place.client.max_pack_bytes = 2**20
+        with pytest.raises(GitError, match="max_pack"):
+            await place.branch().head()
+
+
+async def test_server_that_refuses_in_words_is_quoted(tmp_path: Path) -> None:
+    async def refuse(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        process.stderr.write(b"ERROR: Permission to team/gitops denied to deploy key\n")
+        process.exit(1)
+
+    async with in_process(Path("/"), serve=refuse) as server, served(tmp_path, server) as place:
+        with pytest.raises(GitAuthError, match="denied to deploy key"):
             await place.branch().head()
 
 

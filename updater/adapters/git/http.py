@@ -72,6 +72,8 @@ class HttpTransport:
         if self.login.authorization:
             headers["Authorization"] = self.login.authorization
         proxy, proxy_headers = self.login.proxy_for(url)
+        if url.startswith("http://"):  # no tunnel: the proxy reads this very request
+            headers |= proxy_headers or {}
         return self.session.request(
             "GET" if body is None else "POST",
             url,

@@ -30,7 +30,7 @@ from updater.redaction import register_secret
 
 _TRUE = "true"
 _SWITCHES = ("useAzureWorkloadIdentity", "useAwsWorkloadIdentity")
-_SECRETS = (*CREDENTIALS, "tlsClientCertKey", "awsSecretAccessKey", "awsSessionToken", "proxy")
+_SECRETS = (*CREDENTIALS, "tlsClientCertKey", "awsSecretAccessKey", "awsSessionToken")
 
 
 class Logins:

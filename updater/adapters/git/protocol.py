@@ -33,8 +33,6 @@ class Capabilities:
     """Sends single objects by their hash, and no more of what they refer to than wanted."""
     shallow: bool
     """Sends a commit without its history."""
-    default_branch: str = ""
-    """Before version 2: the ref that HEAD stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def fetching(greeting: Greeting, place: str) -> Capabilities:
         raise GitError(f"{place} does not offer side-band-64k: a server with Git 1.6 or later is needed")
     # A server that sends any object says no more than one that sends any commit: whether it does, a try tells.
     partial = "filter" in known and "allow-reachable-sha1-in-want" in known
-    return Capabilities(0, partial, "shallow" in known, known.get("symref", ""))
+    return Capabilities(0, partial, "shallow" in known)
 
 
 def ls_refs_request(branch: str) -> bytes:
@@ -158,10 +156,17 @@ def find_ref(greeting: Greeting, place: str, branch: str) -> tuple[str, str]:
     Raises:
         BranchNotFound: it does not exist, or HEAD stands for none.
     """
-    name = f"refs/heads/{branch}" if branch else greeting.capabilities.get("symref", "")
+    name = f"refs/heads/{branch}" if branch else greeting.capabilities.get("symref") or _default_branch(greeting.refs)
     if name not in greeting.refs:
         raise _not_found(place, branch, tagged=f"refs/tags/{branch}" in greeting.refs)
     return name, _hash(greeting.refs[name], place)
+
+
+def _default_branch(refs: Mapping[str, str]) -> str:
+    """Guess what HEAD stands for on a server too old to say; empty when several branches may be meant."""
+    alike = [name for name in refs if name.startswith("refs/heads/") and refs[name] == refs.get("HEAD")]
+    usual = [name for name in alike if name in ("refs/heads/main", "refs/heads/master")]
+    return (usual or alike)[0] if len(usual or alike) == 1 else ""
 
 
 def _not_found(place: str, branch: str, *, tagged: bool) -> BranchNotFound:

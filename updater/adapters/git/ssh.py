@@ -77,11 +77,24 @@ class SshConnections:
         shared = self._shared.setdefault(key, _Shared())
         shared.users += 1
         try:
-            async with shared.places:
+            await self._wait(shared, address)
+            try:
                 yield _Connected(self, shared, key, login, known_hosts)
+            finally:
+                shared.places.release()
         finally:
             shared.users -= 1
             shared.used_at = asyncio.get_running_loop().time()
+
+    async def _wait(self, shared: _Shared, address: SshAddress) -> None:
+        try:
+            async with asyncio.timeout(self.timeout):
+                await shared.places.acquire()
+        except TimeoutError:
+            raise GitError(
+                f"{address.host} answers so slowly that {_OPERATIONS} operations have kept others waiting for "
+                f"{self.timeout:g} s: is the server well?",
+            ) from None
 
     async def connected(self, to: "_Connected", place: str) -> asyncssh.SSHClientConnection:
         shared = to.shared
