@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from updater.domain.errors import Misconfigured
+import structlog
+
+from updater.domain.errors import ClusterError, Misconfigured
+
+log = structlog.get_logger()
 
 TLS_DIRECTORY = Path("/app/config/tls")
 KNOWN_HOSTS_FILE = Path("/app/config/ssh/ssh_known_hosts")
@@ -51,13 +55,19 @@ class ArgoTrust:
     async def certificates(self, host: str) -> str:
         """Return the certificates in PEM that are trusted for a host beside the system's; empty: none.
 
+        A ConfigMap that cannot be read adds none: most servers need none, and those that do are refused all the same.
+
         Raises:
             Misconfigured: the mounted file cannot be read.
-            ClusterError: the ConfigMap could not be read now.
         """
         if await asyncio.to_thread(self._tls_directory.is_dir):
             return await asyncio.to_thread(_text, self._tls_directory / Path(host).name)
-        return (await self._config_map(_CERTIFICATES)).get(host, "")
+        try:
+            return (await self._config_map(_CERTIFICATES)).get(host, "")
+        except ClusterError as error:
+            log.warning("git.certificates_unreadable", reason=str(error))
+            self._kept[_CERTIFICATES] = time.monotonic(), {}
+            return ""
 
     async def known_hosts(self) -> str:
         """Return the host keys that are known, as ssh keeps them; empty: none.

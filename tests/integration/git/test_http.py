@@ -1,20 +1,21 @@
 """Redirects, proxies and certificates: where credentials go, and where they do not."""
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from tests.adapters.git.test_git_client import FILES, PASSWORD, Place, Secrets, client_of
 from tests.fakes.certificates import loopback_certificate
 from tests.fakes.git_http import FaultyGitServer
 from tests.fakes.proxy import proxy
 from updater.demo.gitserver import create_repository
-from updater.domain.errors import GitError, Misconfigured
+from updater.domain.errors import ClusterError, GitError, Misconfigured
 
 pytestmark = pytest.mark.integration
 
@@ -143,6 +144,20 @@ async def test_authority_is_taken_from_argo_cds_certificates_for_that_host_alone
         with pytest.raises(GitError, match="not trusted"):
             await place.branch(url=f"https://localhost:{port}/gitops.git").head()
         await client.close()
+
+
+async def test_certificates_that_cannot_be_read_add_none(tmp_path: Path) -> None:
+    class Forbidding(Secrets):
+        async def config_map(self, namespace: str, name: str) -> Mapping[str, str]:
+            raise ClusterError(f"ConfigMap {namespace}/{name}: forbidden")
+
+    async with served(tmp_path, tls(tmp_path)) as place:
+        place.client = client_of(Forbidding(LOGIN), ca_data=loopback_certificate().certificate)
+        with capture_logs() as logs:
+            assert await place.branch().head()
+            assert await place.branch().head()
+        assert [log["event"] for log in logs] == ["git.certificates_unreadable"]
+        await place.client.close()
 
 
 async def test_certificate_is_not_looked_at_only_when_the_secret_says_so(tmp_path: Path) -> None:
