@@ -18,6 +18,7 @@ from tests.fakes.cluster import FakeCluster, helm_application
 from tests.fakes.house import eventually, now
 from tests.fakes.memory import MemoryStore
 from tests.fakes.registry_port import InMemoryRegistry
+from updater.adapters.argocd_trust import ArgoTrust
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.demo.gitserver import GitRequest, commit_files
@@ -259,7 +260,9 @@ def shown(place: Installation, path: str) -> str:
 @asynccontextmanager
 async def running(place: Installation, registry: InMemoryRegistry, cluster: FakeCluster) -> AsyncIterator[None]:
     authority = loopback_certificate().certificate
-    reach = Reach(Passwords(place.git_password), argocd_namespace="argocd", ca_data=authority, timeout=30, environ={})
+    secrets = Passwords(place.git_password)
+    trust = ArgoTrust(secrets, "argocd")
+    reach = Reach(secrets, trust, argocd_namespace="argocd", ca_data=authority, timeout=30, environ={})
     client = GitClient(reach, max_pack_bytes=2**26, cache_bytes=2**25, max_file_bytes=2**20)
     settings = Settings(polling=Polling(interval=Interval(0.1)), git=Git(linger=Duration(0.05), push_tries=20))
     pipeline = build_pipeline(settings, cluster, registry, client, MemoryStore(), now, Alone())
@@ -284,3 +287,6 @@ class Passwords:
 
     async def secrets_labelled(self, namespace: str, label: str, values: object) -> list[LabelledSecret]:
         return []
+
+    async def config_map(self, namespace: str, name: str) -> dict[str, str]:
+        return {}

@@ -120,7 +120,8 @@ class UploadPack:
 
     async def _fetch_by(self, way: Way, missing: Sequence[str], commit: str, filter: str) -> Pack:  # noqa: A002
         if way is Way.PARTIAL:
-            return await self._fetch(Want(missing, filter=filter, shallow=commit in missing), self.largest)
+            shallow = commit in missing and (await self._able()).shallow
+            return await self._fetch(Want(missing, filter=filter, shallow=shallow), self.largest)
         if commit not in self._whole:
             self._whole[commit] = await self._fetch(Want([commit], shallow=way is Way.SHALLOW), self.largest)
         return self._whole[commit]
