@@ -33,13 +33,23 @@ class Reach:
     def __init__(
         self,
         secrets: RepositorySecrets,
-        trust: ArgoTrust,
+        trust: ArgoTrust | None = None,
         *,
         argocd_namespace: str,
         ca_data: str = "",
         timeout: float,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
+        """Take what connections need.
+
+        Args:
+            secrets: where the credentials are.
+            trust: None: no host over SSH is known, and over TLS only the authorities of the system and `ca_data` are.
+            argocd_namespace: where Argo CD keeps its repositories' Secrets.
+            ca_data: certificates in PEM.
+            timeout: seconds of one request.
+            environ: where proxies and the pod's identities are told.
+        """
         self.secrets = secrets
         self._argocd = trust
         self.timeout = timeout
@@ -62,7 +72,7 @@ class Reach:
         name, fields = await find_fields(self.secrets, branch, self._argocd_namespace)
         login = await self._logins.login(place, name, fields)
         if is_ssh(place):
-            known_hosts = "" if login.insecure else await self._argocd.known_hosts()
+            known_hosts = "" if login.insecure or not self._argocd else await self._argocd.known_hosts()
             return SshTransport(self._ssh, place, ssh_address(place), login, known_hosts, self.timeout, largest)
         return HttpTransport(self._http(), place, login, await self._trust(place, login), self.timeout, largest)
 
@@ -95,7 +105,9 @@ class Reach:
         parts = urlsplit(url)
         if parts.scheme != "https":
             return True
-        authorities = "" if login.insecure else await self._argocd.certificates(parts.hostname or "")
+        authorities = ""
+        if self._argocd and not login.insecure:
+            authorities = await self._argocd.certificates(parts.hostname or "")
         key = (authorities, login.certificate, login.certificate_key, login.insecure)
         made = self._contexts.get(key)
         if made is None:
