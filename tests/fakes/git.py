@@ -39,6 +39,8 @@ class FakeGit:
     """So many pushes arrive, and say that they did not."""
     refused_logins: set[str] = field(default_factory=set)
     """Credentials that the server does not take."""
+    unknown_urls: set[str] = field(default_factory=set)
+    """Spellings of a repository's URL that the server does not know."""
     broken_paths: set[str] = field(default_factory=set)
     looks: int = 0
     pushes: int = 0
@@ -71,7 +73,7 @@ class FakeGit:
 
     def branch(self, branch: Branch) -> "FakeBranch":
         self.logins.append(branch.credentials)
-        return FakeBranch(self, (repository_key(branch.url), branch.branch or "main"), branch.credentials)
+        return FakeBranch(self, (repository_key(branch.url), branch.branch or "main"), branch.credentials, branch.url)
 
 
 @dataclass
@@ -81,6 +83,7 @@ class FakeBranch:
     server: FakeGit
     key: tuple[str, str]
     login: str = ""
+    url: str = ""
     built: dict[str, FakeCommit] = field(default_factory=dict)
 
     @property
@@ -91,6 +94,8 @@ class FakeBranch:
         self.server.looks += 1
         if self.server.error:
             raise self.server.error
+        if self.url in self.server.unknown_urls:
+            raise GitError(f"{self.url} is not there")
         if self.login in self.server.refused_logins:
             raise GitAuthError(f"the server refused the credentials of {self.login}")
         commits = self.server.branches.get(self.key)

@@ -79,9 +79,11 @@ def test_error_names_line_and_remedy(text: str, message: str) -> None:
         "{{range 100000}}0123456789 0123456789{{end}}",
         '{{$x := "0123456789"}}{{range 30}}{{$x = print $x $x}}{{end}}',
         "{{range 1000}}{{printf `%1000000d` 1}}{{end}}",
+        "{{printf `" + "%1000000d" * 500 + "` " + "1 " * 500 + "}}",
+        "{{$x := printf `%900000d` 1}}{{range 400000}}{{len $x}}{{end}}",
         "{{if true}}" * 2000 + "{{end}}" * 2000,
     ],
-    ids=["recursion", "steps", "output", "doubling", "width", "nesting"],
+    ids=["recursion", "steps", "output", "doubling", "width", "widths", "time", "nesting"],
 )
 def test_harm_is_bounded(text: str) -> None:
     with pytest.raises(TemplateError):

@@ -111,6 +111,17 @@ async def test_spellings_of_a_repository_share_one_commit(house: House, url: str
     assert len(house.git.log(URL)) == 2
 
 
+async def test_spelling_that_the_server_does_not_know_stops_its_own_application_alone(house: House) -> None:
+    bad = "https://git.example.com/gitops"
+    house.git.unknown_urls.add(bad)
+    house.cluster.delete(ApplicationName("argocd", "one"))
+    house.cluster.put(helm_application("bad", IMAGE, url=bad), helm_application("two", IMAGE))
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+        updated = await house.hear("image.updated")
+    assert (failed["application"], updated["application"]) == ("argocd/bad", "argocd/two")
+
+
 async def test_other_credentials_are_another_commit_of_the_same_queue(house: House) -> None:
     """Were they two queues, one of them would be beaten by the other's push."""
     house.cluster.put(helm_application("two", IMAGE, method="git:secret:argocd/two"))
@@ -137,7 +148,9 @@ async def test_head_and_the_branch_it_stands_for_are_one_queue_once_it_is_known(
         commits = len(house.git.log(URL))
         house.registry.push(IMAGE, "v3.0")
         await house.hear("image.updated", count=4)
-    assert len(house.git.log(URL)) == commits + 1
+        heads = [commit.hash for commit in house.git.log(URL)[commits - 1 :]]
+    assert len(house.git.log(URL)) == commits + 2
+    assert not [event for event in house.said("write_back.stale") if event["head"] in heads]
 
 
 async def test_stale_push_is_redone_on_the_new_head(house: House) -> None:

@@ -131,6 +131,18 @@ async def test_applications_share_a_branch_and_none_is_lost_when_another_is_adde
     assert "value: v2.0" in house.git.file(URL, TWO, "updates")
 
 
+async def test_what_does_not_apply_any_more_leaves_the_branch_with_its_reason(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, OWN))
+    async with house.running():
+        await house.hear("image.proposed", count=2)
+        house.git.seed(URL, {TWO: "helm: [\n"})
+        house.cluster.put(helm_application("three", IMAGE, OWN))
+        failed = await house.hear("image.write_failed")
+        await house.hear("image.proposed", count=3)
+    assert failed["application"] == "argocd/two"
+    assert "value: v2.0" in house.git.file(URL, OVERRIDE, "updates")
+
+
 async def test_application_that_is_gone_leaves_the_branch(house: House) -> None:
     house.cluster.put(helm_application("two", IMAGE, OWN))
     async with house.running():

@@ -1,6 +1,6 @@
 """Plan one commit: what each decided update means for the files as they are now. Pure, and safe to run in a thread."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -15,7 +15,7 @@ from updater.domain.group import Ballot, held_apart
 from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.path_globs import PathGlob
-from updater.domain.target import Branch, BranchKey, FileKind, GitTarget
+from updater.domain.target import Branch, FileKind, GitTarget, repository_key
 from updater.formats.targets import Texts, apply_to_all, read_version, read_versions
 from updater.stages.present import edit_for, unmanaged, witnessed
 
@@ -62,19 +62,31 @@ def planned_by_application(planned: Iterable[Planned]) -> list[list[Planned]]:
     return [list(group) for _, group in groupby(ordered, key=lambda each: each.decided.tracked.name)]
 
 
-def by_branch(
-    batch: Mapping[Hashable, UpdateDecided],
-    key: Callable[[Branch], BranchKey],
-) -> dict[Branch, dict[Hashable, UpdateDecided]]:
-    """Part what is written with different credentials, or pushed to different branches; spellings part nothing."""
-    spelled: dict[Hashable, Branch] = {}
+def by_branch(batch: Mapping[Hashable, UpdateDecided]) -> dict[Branch, dict[Hashable, UpdateDecided]]:
+    """Part what is written with different credentials, or to different branches; spellings of a URL part nothing."""
+    spelled: dict[Branch, Branch] = {}
     groups: dict[Branch, dict[Hashable, UpdateDecided]] = {}
     for identity, decided in batch.items():
         branch = _git_target(decided).branch
-        transport = branch.url.partition("://")[0].lower() if "://" in branch.url else "ssh"
-        alike = (transport, key(branch), branch.credentials, branch.target)
+        alike = branch._replace(url=f"{_transport(branch.url)} {repository_key(branch.url)}")
         groups.setdefault(spelled.setdefault(alike, branch), {})[identity] = decided
     return groups
+
+
+def by_spelling(batch: Mapping[Hashable, UpdateDecided]) -> dict[Branch, dict[Hashable, UpdateDecided]]:
+    """Part what is spelled in different ways, which a server may know no more than one of."""
+    groups: dict[Branch, dict[Hashable, UpdateDecided]] = {}
+    for identity, decided in batch.items():
+        groups.setdefault(_git_target(decided).branch, {})[identity] = decided
+    return groups
+
+
+def _transport(url: str) -> str:
+    """Name the way to a repository: the scheme, and the user that SSH logs in."""
+    scheme, found, rest = url.strip().partition("://")
+    if found and scheme.lower() != "ssh":
+        return scheme.lower()
+    return f"ssh {(rest if found else url).partition('/')[0].rpartition('@')[0]}"
 
 
 def paths_to_read(decided: UpdateDecided) -> list[str]:

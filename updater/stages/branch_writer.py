@@ -22,7 +22,7 @@ from updater.domain.errors import (
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import Branch, BranchKey, GitTarget, repository_key
 from updater.ports import ApplicationWriter, GitBranch, GitServer, Leadership, PendingWrite, WriteMemory
-from updater.stages.batch import Files, Plan, Planned, by_branch, manifests_to_find, paths_to_read, plan
+from updater.stages.batch import Files, Plan, Planned, by_branch, by_spelling, manifests_to_find, paths_to_read, plan
 from updater.stages.board import Board
 from updater.stages.commits import Commits
 from updater.stages.manifest_files import find_manifests
@@ -63,7 +63,7 @@ class BranchWriter:
         pushed by somebody who was not told to, and none fails for the credentials of another.
         """
         again: dict[Hashable, UpdateDecided] = {}
-        for branch, group in by_branch(batch, self.key).items():
+        for branch, group in by_branch(batch).items():
             again |= await self._try(branch, group)
         return again
 
@@ -77,11 +77,21 @@ class BranchWriter:
         except LeadershipLost:
             log.info("write_back.left_to_another", repository=branch.url, branch=branch.branch, changes=len(batch))
         except UpdaterError as error:
+            spelled = by_spelling(batch)
+            if len(spelled) > 1:
+                return await self._try_each(spelled)
             self._report_failed(batch.values(), str(error))
         except Exception as error:
             log.exception("write_back.crashed", repository=branch.url, branch=branch.branch)
             self._report_failed(batch.values(), f"unexpected {type(error).__name__}")
         return batch
+
+    async def _try_each(self, spelled: Mapping[Branch, Waiting]) -> Waiting:
+        """Write by each spelling of a URL alone, so that one that the server does not know stops no other."""
+        again: dict[Hashable, UpdateDecided] = {}
+        for branch, group in spelled.items():
+            again |= await self._try(branch, group)
+        return again
 
     async def _write(self, branch: Branch, batch: Waiting) -> Waiting:
         remote = self.git.branch(branch)
@@ -126,9 +136,13 @@ class BranchWriter:
 
     async def _propose(self, branch: Branch, remote: GitBranch, head: str, made: Plan) -> None:
         """Put what is planned on the branches that its templates name; what fails for one fails there alone."""
-        for name, planned in self._proposals.by_name(made).items():
+        for decided, _ in made.settled:
+            self._proposals.forget(decided.identity)
+        for name, planned in (await asyncio.to_thread(self._proposals.by_name, made)).items():
             try:
-                await self._build_anew(branch, remote, head, name, planned)
+                built = await self._build_anew(branch, remote, head, name, planned)
+                made.settled += built.settled
+                made.failed += built.failed
             except PushStale:
                 raise
             except (GitError, Misconfigured) as error:
@@ -141,7 +155,7 @@ class BranchWriter:
         head: str,
         name: str,
         planned: list[Planned],
-    ) -> None:
+    ) -> Plan:
         """Make a branch one commit on the base, if it is ours; also of what was on it before."""
         made = await self._plan(remote, head, self._proposals.wanted(branch, name, planned))
         tip = await remote.tip(name)
@@ -161,6 +175,7 @@ class BranchWriter:
         for each in planned:
             tracked, alias = each.decided.tracked.name, each.decided.image.alias
             self.board.proposed(tracked, alias, each.current.version, each.update, name, commit)
+        return made
 
     async def _note_pending(self, made: Plan, commit: str) -> None:
         by_application: dict[ApplicationName, list[PendingWrite]] = {}

@@ -1,5 +1,6 @@
 """How our commits are worded, attributed and signed, whatever branch they are for."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,7 +46,8 @@ class Commits:
             Misconfigured: it is to be signed, and cannot be.
         """
         sign = await self.signer.signer()
-        return await remote.commit(head, files, self.message(changes, branch), self.author, at, sign)
+        message = await asyncio.to_thread(self.message, changes, branch)
+        return await remote.commit(head, files, message, self.author, at, sign)
 
     def message(self, changes: Sequence[Change], branch: str = "") -> str:
         """Word a message; a template that does not fit is said once, and AIU's words stand in for it."""

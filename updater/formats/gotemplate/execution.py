@@ -31,6 +31,8 @@ LARGEST_OUTPUT = 1_000_000
 """Characters of what is written, and of each text on the way."""
 MOST_STEPS = 500_000
 """Actions and rounds of a range."""
+MOST_HANDLED = 20_000_000
+"""Characters of what functions read and make."""
 DEEPEST_CALL = 40
 """Templates that call each other."""
 
@@ -64,12 +66,19 @@ class _Output:
     pieces: list[str] = field(default_factory=list)
     size: int = 0
     steps: int = 0
+    handled: int = 0
 
     def write(self, text: str) -> None:
         self.size += len(text)
         if self.size > LARGEST_OUTPUT:
             raise TemplateError(f"the template writes more than {LARGEST_OUTPUT} characters")
         self.pieces.append(text)
+
+    def handle(self, values: Iterable[Value]) -> None:
+        """Count the texts that a function reads and makes, which is what its time depends on."""
+        self.handled += sum(len(value) for value in values if isinstance(value, str))
+        if self.handled > MOST_HANDLED:
+            raise TemplateError(f"the template's functions handle more than {MOST_HANDLED} characters")
 
     def step(self) -> None:
         self.steps += 1
@@ -199,6 +208,7 @@ class _State:
             _check_format(arguments[0])
         values = [*(self._operand(dot, each) for each in arguments), *final]
         result = call(name, values)
+        self.output.handle([*values, result])
         if isinstance(result, str) and len(result) > LARGEST_OUTPUT:
             raise TemplateError(f"{name} makes a text of more than {LARGEST_OUTPUT} characters")
         return result

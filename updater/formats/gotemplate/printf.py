@@ -4,9 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from updater.formats.gotemplate.lexer import TemplateError
 from updater.formats.gotemplate.values import Absent, Struct, Value, default_format, is_slice, raw, shortest, type_of
 
 _WIDEST = 1_000_000
+_LARGEST = 2_000_000
 _FLOATS = "eEfFgG"
 _INTEGERS = {"d": "d", "x": "x", "X": "X", "o": "o", "b": "b", "O": "o"}
 
@@ -28,6 +30,7 @@ class _Printer:
         self._template = template
         self._values = values
         self._next = 0
+        self._size = 0
         self._reordered = False
         self._bad_index = False
         self._out: list[str] = []
@@ -82,6 +85,9 @@ class _Printer:
         else:
             self._next += 1
             self._out.append(_format(verb, self._values[self._next - 1], spec))
+            self._size += len(self._out[-1])
+            if self._size > _LARGEST:
+                raise TemplateError(f"printf makes a text of more than {_LARGEST} characters")
 
     def _index(self, at: int) -> tuple[int, bool]:
         """Read `[n]`, which chooses the next value."""
