@@ -221,7 +221,7 @@ def commit_as_a_person(place: Installation, name: str) -> None:
     """Clone, and commit and push again and again, as people do who do not know of each other."""
     clone = place.root / name
     url = place.git.url("gitops.git").replace("://", f"://bot:{place.git_password}@")
-    authority = place.root / "authority.pem"
+    authority = place.root / f"{name}.pem"
     authority.write_text(loopback_certificate().certificate)
     environ = {
         "PATH": os.environ["PATH"],
@@ -276,13 +276,15 @@ async def running(place: Installation, registry: InMemoryRegistry, cluster: Fake
     settings = Settings(polling=Polling(interval=Interval(0.1)), git=Git(linger=Duration(0.05), push_tries=20))
     pipeline = build_pipeline(settings, cluster, registry, client, MemoryStore(), now, Alone())
     stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(pipeline.run(stop))
-        try:
-            yield
-        finally:
-            stop.set()
-    await client.close()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pipeline.run(stop))
+            try:
+                yield
+            finally:
+                stop.set()
+    finally:
+        await client.close()
 
 
 class Passwords:
