@@ -166,3 +166,29 @@ def test_crlf_and_byte_order_mark_stay() -> None:
     text = "\ufeffimage:\r\n  tag: v1 # x\r\n\r\nb: 1"
     assert write(text) == text.replace("v1", "v2")
     assert write(text, tag="image.new") == text.replace("# x\r\n", "# x\r\n  new: v2\r\n")
+
+
+class TestDigestBesideTheTag:
+    TEXT = f"image:\n  tag: v1  # t\n  digest: {DIGEST}  # d\n"
+    OTHER = "sha256:" + "f" * 64
+
+    def test_is_part_of_the_version(self) -> None:
+        assert read_version(FileKind.HELM_VALUES, self.TEXT, edit("a", tag="image.tag")) == ImageVersion("v1", DIGEST)
+
+    def test_is_exchanged_with_the_tag(self) -> None:
+        after = apply_edits(FileKind.HELM_VALUES, self.TEXT, [edit(f"a:v2@{self.OTHER}", tag="image.tag")])
+        assert after == self.TEXT.replace("v1", "v2").replace(DIGEST, self.OTHER)
+
+    def test_is_emptied_when_the_version_has_none(self) -> None:
+        after = apply_edits(FileKind.HELM_VALUES, self.TEXT, [edit("a:v2", tag="image.tag")])
+        assert after == self.TEXT.replace("v1", "v2").replace(DIGEST, '""')
+
+    def test_that_is_empty_stays_so(self) -> None:
+        text = 'image:\n  tag: v1\n  digest: ""\n'
+        after = apply_edits(FileKind.HELM_VALUES, text, [edit(f"a:v2@{DIGEST}", tag="image.tag")])
+        assert after == f'image:\n  tag: v2@{DIGEST}\n  digest: ""\n'
+
+    def test_that_is_merged_in_is_overridden(self) -> None:
+        text = f"x: &x {{digest: {DIGEST}}}\nimage:\n  <<: *x\n  tag: v1\n"
+        after = apply_edits(FileKind.HELM_VALUES, text, [edit("a:v2", tag="image.tag")])
+        assert after == text.replace("v1", "v2") + '  digest: ""\n'

@@ -24,6 +24,8 @@ _SEGMENT = re.compile(
     rf"""\[(?P<index>[0-9]{{1,6}})\]|\[(?P<bracketed>{_QUOTED})\]|(?:^|\.)(?:(?P<quoted>{_QUOTED})|(?P<plain>[^.\[\]"']+))""",
 )
 _LONGEST_PATH = 32
+_DIGEST = "digest"
+_PINNED = re.compile(r"sha(?:256|512):")
 _PASSES = 3
 """What is shared by an anchor may need a second look after the first change."""
 
@@ -55,7 +57,21 @@ def read_values(root: MappingNode, edit: Edit) -> ImageVersion | None:
     """Read an image's version; None when its keys are not there, or empty."""
     path = edit.keys.spec or edit.keys.tag
     spot = _search(root, parse_path(path)) if path else None
-    return version_in(_text(spot, path), edit) if spot else None
+    if spot is None:
+        return None
+    version, pin = version_in(_text(spot, path), edit), _pin(spot, edit)
+    if version is None or pin is None or version.digest:
+        return version
+    return ImageVersion(version.tag, _text(pin, _DIGEST))
+
+
+def _pin(spot: _Spot, edit: Edit) -> _Spot | None:
+    """Find the digest that stands beside a tag: charts that have such a key prefer it to the tag."""
+    if edit.keys.spec or spot.holder is None:
+        return None
+    pin = _step(spot.holder, _DIGEST, shared=spot.shared)
+    node = resolve(pin.node) if pin else None
+    return pin if isinstance(node, ScalarNode) and _PINNED.match(node.value) else None
 
 
 def edit_values(text: str, edits: Sequence[Edit]) -> str:
@@ -85,6 +101,8 @@ def _edit_once(stream: Stream, edits: Sequence[Edit]) -> Stream:
                 missing.append((edit, path))
             else:
                 _exchange(draft, spot, path, _spelled(spot, edit, path))
+                if path == edit.keys.tag and (pin := _pin(spot, edit)):
+                    _exchange(draft, pin, _DIGEST, edit.image.version.digest)
     stream = draft.finish()
     for edit, path in missing:
         stream = _add(stream, path, values_of(edit)[path])
@@ -231,7 +249,7 @@ def _spelled(spot: _Spot, edit: Edit, path: str) -> str:
     """Give the value for a key; a name keeps the spelling that it has in the file while it means the same image."""
     keys, image = edit.keys, edit.image
     if path == keys.tag and not keys.spec:
-        return str(image.version)
+        return image.version.tag or "latest" if image.version.digest and _pin(spot, edit) else str(image.version)
     current = _text(spot, path)
     if path != keys.spec:
         return _name(current, spot, image)
