@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check unit format requirements clean
+.PHONY: bench demo test check unit format requirements clean
 
 demo: .venv/runtime  ## watch an image update happen, on this machine alone
 	@$(BIN)/updater demo
@@ -19,6 +19,9 @@ check: .venv/dev  ## what must hold before a commit: style, types, architecture,
 
 unit: .venv/dev  ## quick tests alone
 	@$(BIN)/pytest -q -n auto -m "not integration and not e2e"
+
+bench: .venv/dev  ## measure: how long decisions take on this machine
+	@$(BIN)/python -m tests.bench.decide
 
 format: .venv/dev  ## bring all files into the house style
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
