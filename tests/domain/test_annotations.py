@@ -205,6 +205,14 @@ def test_pause_of_the_application_is_lifted_for_one_image_by_its_own() -> None:
     assert [each.policy.paused for each in tracked.images] == ["the annotation pause is set", ""]
 
 
+def test_group_does_not_move_without_a_member_that_cannot_be_followed() -> None:
+    groups = {f"{alias}.group": "web" for alias in ("one", "two")}
+    tracked = read({"image-list": "one=nginx,two=redis,three=postgres", "one.update-strategy": "newest", **groups})
+    assert [each.alias for each in tracked.images] == ["three"]
+    assert [each.alias for each in tracked.problems] == ["one", "two"]
+    assert tracked.problems[1].message == "group web waits until the settings of one are corrected"
+
+
 def test_group_is_read() -> None:
     assert image({"app.group": "web"}).group == "web"
 

@@ -467,6 +467,18 @@ async def test_report_tells_all_about_an_image_that_is_held(house: House) -> Non
     }
 
 
+async def test_report_of_what_cannot_be_written_says_what_was_to_be_written(house: House) -> None:
+    house.cluster.put(helm_application("one", IMAGE, live=None))
+    house.git.push_error = PushRefused("protected branch")
+    async with house.running() as pipeline:
+        await house.hear("image.write_failed")
+        reporter = Reporter(pipeline.board, house.registry, house.store)
+        report = await reporter.application(ApplicationName("argocd", "one"))
+    assert report is not None
+    (image,) = cast("list[dict[str, object]]", report["images"])
+    assert (image["decision"], image["tag"], image["write_error"]) == ("update", "v2.0", "protected branch")
+
+
 async def test_report_of_an_application_nobody_knows_is_none(house: House) -> None:
     async with house.running() as pipeline:
         reporter = Reporter(pipeline.board, house.registry, house.store)

@@ -57,6 +57,21 @@ async def test_socket_that_cannot_be_had_is_a_warning_and_stops_nothing(tmp_path
     assert "api.socket" in logs[0]["reason"]
 
 
+async def test_file_in_the_socket_s_place_is_left_alone(socket: Path) -> None:
+    socket.write_text("somebody's")
+    with capture_logs() as logs:
+        async with serve_api(socket, Reports()):
+            pass
+    assert socket.read_text() == "somebody's"
+    assert [log["event"] for log in logs] == ["api.unavailable"]
+
+
+@pytest.mark.parametrize("name", ["demo?x=1", "demo#x", "demo/../demo", "../argocd/demo", "ä b%2F"])
+async def test_name_is_asked_for_as_it_is_written(socket: Path, name: str) -> None:
+    async with serve_api(socket, Reports()):
+        assert await ask_application(socket, ApplicationName("argocd", name)) is None
+
+
 async def test_nobody_answers_where_no_daemon_is(socket: Path) -> None:
     with pytest.raises(NobodyAnswers, match="no daemon answers"):
         await ask_application(socket, DEMO)

@@ -110,6 +110,9 @@ def track(
         problems += clash
         for problem in clash:
             del images[problem.alias]
+    for problem in _left_alone(annotations, images.values(), problems):
+        problems.append(problem)
+        del images[problem.alias]
     warnings = tuple(_unknown_keys(annotations, [entry.alias for entry in entries]))
     return TrackedApplication(application, tuple(images.values()), tuple(problems), warnings)
 
@@ -163,6 +166,20 @@ def _clashes(application: Application, images: Iterable[TrackedImage]) -> list[l
         ]
         for same in writers.values()
         if len(same) > 1
+    ]
+
+
+def _left_alone(
+    annotations: Mapping[str, str],
+    images: Iterable[TrackedImage],
+    problems: Iterable[Problem],
+) -> list[Problem]:
+    """Stop the images of a group of which another cannot be followed: they would move without it."""
+    stopped = {annotations.get(f"{problem.alias}.group", "").strip(): problem.alias for problem in problems}
+    return [
+        Problem(image.alias, f"group {image.group} waits until the settings of {stopped[image.group]} are corrected")
+        for image in images
+        if image.group and image.group in stopped
     ]
 
 

@@ -28,6 +28,8 @@ class _Image:
 
     tracked: TrackedImage
     decision: Decision | None = None
+    expected: Decision | None = None
+    """What is decided before anybody has looked at the target, and not said yet."""
     election: Election | None = None
     current: Current = field(default_factory=Current)
     write_error: str = ""
@@ -109,6 +111,19 @@ class Board:
         if known is None or not _same(known, decision):
             _log_decision({**_place(name, alias), "image": image.name}, decision, election)
 
+    def expected(
+        self,
+        name: ApplicationName,
+        alias: str,
+        decision: Decision,
+        election: Election | None,
+        current: Current,
+    ) -> None:
+        """Note what seems to be wanted, until whoever reads the target has the last word."""
+        image = self._image(name, alias)
+        if image is not None:
+            image.expected, image.election, image.current = decision, election, current
+
     def problems(self, name: ApplicationName) -> tuple[Problem, ...] | None:
         """Return what stops an application or one of its images; None when the application is not known."""
         application = self._applications.get(name)
@@ -118,7 +133,7 @@ class Board:
         """Return what is known of the images of an application, in the order of its image-list."""
         application = self._applications.get(name)
         return [
-            ImageView(image.tracked, image.decision, image.election, image.current, image.write_error)
+            ImageView(image.tracked, image.decision or image.expected, image.election, image.current, image.write_error)
             for image in (application.images.values() if application else ())
         ]
 

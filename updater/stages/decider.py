@@ -141,8 +141,8 @@ class Decider:
         image, decision, election = outcome.image, outcome.decision, outcome.election
         identity = ImageIdentity(tracked.name, image.alias)
         known = outcome.current.origin is not Origin.UNKNOWN
-        if known or not isinstance(decision, Update):
-            self.board.decided(tracked.name, image.alias, decision, election, outcome.current)
+        said = self.board.decided if known or not isinstance(decision, Update) else self.board.expected
+        said(tracked.name, image.alias, decision, election, outcome.current)
         self._alarms.set(identity, reconsider_at(election, decision, self.now()) if election else None)
         update = decision if isinstance(decision, Update) else outcome.doubt
         if update is not None and election is not None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -27,7 +28,7 @@ class Reports(Protocol):
 
 
 def application_path(name: ApplicationName) -> str:
-    return f"/api/v1/applications/{name.namespace}/{name.name}"
+    return f"/api/v1/applications/{quote(name.namespace, safe='')}/{quote(name.name, safe='')}"
 
 
 @asynccontextmanager
@@ -46,16 +47,24 @@ async def serve_api(socket: Path, reports: Reports) -> AsyncIterator[None]:
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:
-        try:
-            await web.UnixSite(runner, socket).start()
-            os.chmod(socket, 0o600)  # noqa: PTH101 - a single call of the system, at once
-        except OSError as error:
-            log.warning("api.unavailable", socket=str(socket), reason=f"{error}: set api.socket to another path")
+        listening = await _listen(runner, socket)
         yield
     finally:
         await runner.cleanup()
+    if listening:
         with suppress(FileNotFoundError):
-            os.unlink(socket)  # noqa: PTH108 - likewise
+            os.unlink(socket)  # noqa: PTH108 - a single call of the system, at once
+
+
+async def _listen(runner: web.AppRunner, socket: Path) -> bool:
+    """Open the socket; what is there and is none is left alone."""
+    try:
+        await web.UnixSite(runner, socket).start()
+        os.chmod(socket, 0o600)  # noqa: PTH101 - likewise
+    except OSError as error:
+        log.warning("api.unavailable", socket=str(socket), reason=f"{error}: set api.socket to another path")
+        return False
+    return True
 
 
 def _answer(content: object, status: int = 200) -> web.Response:

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from updater.domain.application import ApplicationName
 from updater.domain.errors import UpdaterError
@@ -31,7 +32,7 @@ async def ask_application(socket: Path, name: ApplicationName) -> Mapping[str, A
     try:
         async with (
             aiohttp.ClientSession(connector=connector, timeout=_PATIENCE) as session,
-            session.get(f"http://updater{application_path(name)}") as answer,
+            session.get(URL(f"http://updater{application_path(name)}", encoded=True)) as answer,
         ):
             body = await answer.read()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
