@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -103,10 +103,13 @@ def test_what_is_not_understood_is_refused(text: str) -> None:
         decode_index(text.encode())
 
 
-NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=200)
-MORE = st.dictionaries(NAMES.filter(lambda key: key not in ("version", "created", "digest")), TEXTS, max_size=4)
-VERSIONS = st.from_regex(r"v?[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(-[a-z0-9]{1,5})?(\+[a-z0-9]{1,5})?", fullmatch=True)
+NAMES = st.text("abz-", min_size=1, max_size=4).map(lambda name: f"c{name}")
+TEXTS = st.text("a1é日 :#-'\"|>{}[]&*!%@`,?~\u2028\u0085", max_size=60)
+MORE = st.dictionaries(NAMES, TEXTS, max_size=3)
+NUMBERS = st.integers(0, 120)
+VERSIONS = st.builds(lambda *core: ".".join(map(str, core)), NUMBERS, NUMBERS, NUMBERS) | st.sampled_from(
+    ["v1.2.3", "1.2.3-rc.1", "1.2.3+b1", "1", "1.20", "0x1F", "1e3"]
+)
 ENTRY = st.builds(
     lambda more, version, deps: {**more, "dependencies": [{"version": each} for each in deps], "version": version},
     MORE,
@@ -115,6 +118,7 @@ ENTRY = st.builds(
 )
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     charts=st.dictionaries(NAMES, st.lists(ENTRY, min_size=1, max_size=3), max_size=4),
     indented=st.booleans(),
@@ -134,3 +138,24 @@ def test_whatever_is_written_in_blocks_reads_as_a_parser_reads_it(
     expected = {name: [each["version"] for each in entries] for name, entries in charts.items()}
     found = decode_index(written.getvalue().encode())
     assert {name: [each.version for each in entries] for name, entries in found.items()} == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"entries:{' ' * 2_000_000}x\n",
+        f"entries:\n  shop:\n  - version: 1{' ' * 2_000_000}x\n",
+        f"entries:\n  shop:{' ' * 2_000_000}x\n",
+    ],
+    ids=["spaces", "spaces in a version", "spaces behind a chart"],
+)
+def test_what_is_made_to_waste_time_is_refused_at_once(text: str) -> None:
+    """A quadratic search in these takes hours."""
+    with pytest.raises(Malformed):
+        decode_index(text.encode())
+
+
+def test_versions_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("updater.formats.helm_index._MOST_VERSIONS", 10)
+    with pytest.raises(Malformed, match="more than 10 versions"):
+        decode_index(("entries:\n  shop:\n" + "  - version: 1\n" * 11).encode())

@@ -6,7 +6,7 @@ Whatever is written in another way is refused, never guessed at. An index in JSO
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,11 +14,14 @@ import msgspec
 
 Charts = Mapping[str, tuple["ChartVersion", ...]]
 
-_ENTRIES = re.compile(r"^(?:entries|\"entries\"|'entries'):[ \t]*(\{[ \t]*\})?[ \t]*(?:#.*)?$", re.MULTILINE)
+_ENTRIES = re.compile(r"^(?:entries|\"entries\"|'entries'):(.*)$", re.MULTILINE)
 _KEY = re.compile(r"""(?:"([^"\\]*)"|'([^']*)'|([^\s"'#&*!|>{\[%@`][^:#]*)):(?:[ \t]+(.*))?$""")
 _WANTED = frozenset({"version", "created", "digest"})
-_PLAIN = re.compile(r"[^\s\"'#&*!|>{}\[\],%@`:-][^#]*?(?=\s+#|\s*$)")
+_INDICATORS = frozenset("#&*!|>{}[],%@`?:-")
+"""What no plain text begins with."""
 _NULL = frozenset({"", "~", "null"})
+_LONGEST_VALUE = 256
+_MOST_VERSIONS = 200_000
 _FRACTION = re.compile(r"\.\d+")
 
 
@@ -66,11 +69,16 @@ def _decode_lines(text: str) -> Charts:
     beginning = _ENTRIES.search(text)
     if beginning is None:
         raise Malformed("it has no entries")
-    if beginning[1]:
+    rest = beginning[1].partition("#")[0].strip()
+    if rest == "{}":
         return {}
-    first_line = text.count("\n", 0, beginning.end()) + 2
+    if rest:
+        raise _at(text.count("\n", 0, beginning.start()) + 1, "has entries that are not understood")
     charts: dict[str, list[dict[str, str]]] = {}
-    for name, fields in _entries(text[beginning.end() + 1 :].split("\n"), first_line):
+    first_line = text.count("\n", 0, beginning.end()) + 2
+    for count, (name, fields) in enumerate(_entries(_lines(text, beginning.end() + 1), first_line)):
+        if count > _MOST_VERSIONS:
+            raise Malformed(f"it has more than {_MOST_VERSIONS} versions")
         known = charts.setdefault(name, [])
         if fields is not None:
             known.append(fields)
@@ -79,7 +87,16 @@ def _decode_lines(text: str) -> Charts:
     }
 
 
-def _entries(lines: list[str], first_line: int) -> Iterator[tuple[str, dict[str, str] | None]]:
+def _lines(text: str, start: int) -> Iterator[str]:
+    """Give one line after the other; all at once might be too many to hold."""
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1
+
+
+def _entries(lines: Iterable[str], first_line: int) -> Iterator[tuple[str, dict[str, str] | None]]:
     """Give each chart's name, and with it the wanted fields of each of its versions; they fill up as lines are read."""
     name, outer, inner = "", -1, -1
     fields: dict[str, str] | None = None
@@ -101,7 +118,7 @@ def _entries(lines: list[str], first_line: int) -> Iterator[tuple[str, dict[str,
             _note(content, fields, number)
 
 
-def _contents(lines: list[str], first_line: int) -> Iterator[tuple[int, int, str]]:
+def _contents(lines: Iterable[str], first_line: int) -> Iterator[tuple[int, int, str]]:
     """Give number, indentation and content of the lines below `entries` that have any."""
     for number, line in enumerate(lines, first_line):
         content = line.lstrip(" ")
@@ -131,16 +148,18 @@ def _note(content: str, fields: dict[str, str], number: int) -> None:
     if key not in _WANTED:
         return
     value = (matched[4] or "").strip()
+    if len(value) > _LONGEST_VALUE:
+        raise _at(number, f"has a {key} of {len(value)} characters")
     if value[:1] in ("'", '"'):
         end = value.find(value[0], 1)
         if end < 0 or "\\" in value[:end]:
             raise _at(number, f"has a {key} that is not understood")
         fields[key] = value[1:end]
     elif value not in _NULL:
-        plain = _PLAIN.match(value)
-        if plain is None:
+        plain = value.partition(" #")[0].rstrip()
+        if plain[0] in _INDICATORS:
             raise _at(number, f"has a {key} that is not understood")
-        fields[key] = plain[0]
+        fields[key] = plain
 
 
 def _at(number: int, problem: str) -> Malformed:
