@@ -4,8 +4,6 @@ import asyncio
 import os
 import platform
 import signal
-import socket
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -153,7 +151,7 @@ async def open_daemon(
             load_commit_style(settings.git),
             SigningKey(cluster, settings.git.commit_signing_key, settings.git.commit_signing_method),
         )
-        leadership, companions = _leadership(settings, cluster, alone=once or dry_run)
+        leadership, companions = await _leadership(settings, cluster, store, alone=once or dry_run)
         watched = OneApplication(cluster, only) if only else cluster
         pipeline = build_pipeline(
             settings,
@@ -171,22 +169,19 @@ async def open_daemon(
         yield Daemon(pipeline, Reporter(pipeline.board, registry, store, looks_again=not once))
 
 
-def _leadership(settings: Settings, cluster: SecretCluster, *, alone: bool) -> tuple[Leadership, list[Companion]]:
+async def _leadership(
+    settings: Settings, cluster: SecretCluster, store: SqliteStore, *, alone: bool
+) -> tuple[Leadership, list[Companion]]:
     """Stand for the Lease where there may be several of us; what writes nothing has no need of it."""
-    if alone or not settings.leader_election.enabled or settings.applications.directory is not None:
+    chosen = settings.leader_election
+    if alone or not chosen.enabled or settings.applications.directory is not None:
         return Alone(), []
     from updater.adapters.kubernetes.cluster import KubernetesCluster  # noqa: PLC0415 - its import costs seconds
-    from updater.adapters.kubernetes.lease import LeasePace  # noqa: PLC0415
 
     assert isinstance(cluster, KubernetesCluster)  # noqa: S101 - what is no directory is a cluster
-    chosen = settings.leader_election
-    election = cluster.election(
-        chosen.namespace or settings.argocd.namespace,
-        chosen.lease,
-        f"{socket.gethostname()}_{uuid.uuid4()}",
-        LeasePace(chosen.duration, chosen.duration * 2 / 3, chosen.duration / 7.5),
-    )
-    return election, [election]
+    replica = cluster.replica(chosen.namespace or settings.argocd.namespace, chosen.lease, chosen.duration, store)
+    await replica.state.learn()
+    return replica.state, [replica.election, replica.state]
 
 
 @asynccontextmanager

@@ -83,8 +83,8 @@ class Pipeline:
             log.info("daemon.stopping", grace_seconds=self.grace)
             rounds.cancel()
             await self._end(stages)
-            for companion in companions:
-                companion.cancel()
+            for companion in reversed(companions):
+                await _cancelled(companion)
 
     async def run_once(self, stop: asyncio.Event) -> bool:
         """Look at everything once and write what is needed; tell whether nothing is in error."""

@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from tests.e2e.installation import Installation
+from tests.e2e.installation import OVERRIDE, Installation
+from updater.demo.gitserver import commit_files
 
 pytestmark = pytest.mark.e2e
 
@@ -58,3 +59,23 @@ async def test_frozen_leader_that_wakes_up_late_does_not_write(place: Installati
             await first.wait_for("image.observed", tags=3)
             assert not first.events("write_back.pushed")
     assert place.commits() == 3
+
+
+async def test_rollback_that_the_leader_held_is_held_by_the_next_one(place: Installation) -> None:
+    """The standby never saw what was written nor what was taken back: it is told."""
+    place.application()
+    async with place.daemon(replica="first") as first:
+        await place.push("v2.0")
+        await first.wait_for("image.updated", to="v2.0")
+        commit_files(place.repository, {OVERRIDE: place.file().replace("v2.0", "v1.0")}, "take it back")
+        rolled_back = place.stored()
+        rolled_back["status"] = {"summary": {"images": [f"{place.image}:v1.0"]}}
+        place.put(rolled_back)
+        await first.wait_for("image.held", reason="rolled-back")
+        async with place.daemon(replica="second") as second:
+            await second.wait_for("image.observed", tags=2)
+            await first.end(signal.SIGTERM)
+            await second.wait_for("image.held", reason="rolled-back")
+            await place.push("v3.0")
+            await second.wait_for("image.updated", to="v3.0")
+    assert place.commits() == 4

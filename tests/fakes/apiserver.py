@@ -25,6 +25,7 @@ Manifest = dict[str, Any]
 _GROUPS = {
     "applications": "argoproj.io/v1alpha1",
     "applicationsets": "argoproj.io/v1alpha1",
+    "configmaps": "v1",
     "imageupdaters": "argocd-image-updater.argoproj.io/v1alpha1",
     "leases": "coordination.k8s.io/v1",
     "secrets": "v1",
@@ -32,6 +33,7 @@ _GROUPS = {
 _KINDS = {
     "applications": "Application",
     "applicationsets": "ApplicationSet",
+    "configmaps": "ConfigMap",
     "imageupdaters": "ImageUpdater",
     "leases": "Lease",
     "secrets": "Secret",

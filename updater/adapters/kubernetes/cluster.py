@@ -19,8 +19,9 @@ from updater.adapters.kubernetes.connection import (
     ApiError,
     Connection,
 )
-from updater.adapters.kubernetes.lease import LeaseElection, LeasePace
 from updater.adapters.kubernetes.reflector import APPLICATION, Kind, Pace, Reflector
+from updater.adapters.kubernetes.replicas import Replica, replica_of
+from updater.adapters.kubernetes.shared_state import SharedMemory
 from updater.adapters.secret_data import decode_secret
 from updater.domain.application import ApplicationName
 from updater.domain.application_sets import ApplicationSetRules
@@ -108,9 +109,9 @@ class KubernetesCluster:
         await self._end(self._reflectors)
         await self._connection.close()
 
-    def election(self, namespace: str, lease: str, identity: str, pace: LeasePace) -> LeaseElection:
-        """Stand for a Lease of this cluster; the caller runs it."""
-        return LeaseElection(self._connection, namespace, lease, identity, pace)
+    def replica(self, namespace: str, lease: str, duration: float, memory: SharedMemory) -> Replica:
+        """Be one of several that stand for a Lease of this cluster; the caller runs what belongs to it."""
+        return replica_of(self._connection, namespace, lease, duration, memory)
 
     async def events(self) -> AsyncIterator[ClusterEvent]:
         queue: asyncio.Queue[ClusterEvent | Exception] = asyncio.Queue(_QUEUE_SIZE)

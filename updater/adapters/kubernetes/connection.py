@@ -57,6 +57,7 @@ IMAGE_UPDATERS = Resource(
 APPLICATION_SETS = Resource("/apis/argoproj.io/v1alpha1", "applicationsets", "applicationsets.argoproj.io")
 CONFIG_MAPS = Resource("/api/v1", "configmaps", "configmaps")
 SECRETS = Resource("/api/v1", "secrets", "secrets")
+CONFIG_MAPS = Resource("/api/v1", "configmaps", "configmaps")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases", "leases.coordination.k8s.io")
 
 _VERBS = {
@@ -64,6 +65,7 @@ _VERBS = {
     APPLICATION_SETS: "get",
     IMAGE_UPDATERS: "get, list, watch",
     SECRETS: "get, list",
+    CONFIG_MAPS: "get, create, update",
     LEASES: "get, create, update",
 }
 """What the updater's service account needs."""

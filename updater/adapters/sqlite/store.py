@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from updater.adapters.sqlite.database import Database, typed_rows
+from updater.adapters.sqlite.handover import UnusableHandover, hand_over, take_over
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Build, Snapshot
 from updater.domain.decision import Memory
+from updater.domain.errors import StoreError
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey
@@ -39,6 +41,7 @@ class SqliteStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._forgotten_on = 0
+        self.handover_version = 0
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":
@@ -103,6 +106,8 @@ class SqliteStore:
             merged = _merged(known, snapshot)
             changed = [(*place, tag, *row) for tag, row in merged.items() if known.get(tag) != row]
             gone = [(*place, tag) for tag in known.keys() - merged.keys()] if snapshot.listed else []
+            if snapshot.listed and merged.keys() - known.keys():
+                self.handover_version += 1
             if changed:
                 await connection.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)", changed)
             if gone:
@@ -176,6 +181,7 @@ class SqliteStore:
         A version that had been rejected and is written all the same counts as released.
         """
         place = _place(name, alias, target)
+        self.handover_version += 1
         async with self._database.transaction(durable=True) as connection:
             await connection.execute(
                 "INSERT INTO writes (namespace, application, alias, target,"
@@ -194,6 +200,7 @@ class SqliteStore:
             )
 
     async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
+        self.handover_version += 1
         async with self._database.transaction(durable=True) as connection:
             await connection.execute(
                 "INSERT INTO writes (namespace, application, alias, target, rejected_tag, rejected_digest)"
@@ -203,12 +210,22 @@ class SqliteStore:
             )
 
     async def forget_release(self, name: ApplicationName, alias: str, target: Target) -> None:
+        self.handover_version += 1
         async with self._database.transaction(durable=True) as connection:
             await connection.execute(
                 "UPDATE writes SET released_tag = '', released_digest = ''"
                 " WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
                 _place(name, alias, target),
             )
+
+    async def hand_over(self) -> bytes:
+        return await hand_over(self._database)
+
+    async def take_over(self, handed: bytes) -> None:
+        try:
+            await take_over(self._database, handed)
+        except UnusableHandover as error:
+            raise StoreError(f"what other replicas published cannot be used: {error}") from None
 
     async def _mark_used(self, digests: Sequence[str], platforms: Sequence[Platform]) -> None:
         rows = [(_today(), digest, _platforms(platforms)) for digest in digests]
