@@ -23,6 +23,7 @@ from updater.adapters.git.reach import Reach
 from updater.adapters.git.signing import SigningKey
 from updater.adapters.one_application import OneApplication
 from updater.adapters.registry.client import RegistryClient
+from updater.adapters.signatures import SignatureVerifier
 from updater.adapters.sqlite.copying import copy_database
 from updater.adapters.sqlite.store import SqliteStore
 from updater.config.commits import load_commit_style
@@ -162,6 +163,7 @@ async def open_daemon(
             _now,
             leadership,
             companions,
+            signatures=SignatureVerifier(registry, cluster),
             once=once,
             dry_run=dry_run,
             commits=commits,

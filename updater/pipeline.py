@@ -8,7 +8,15 @@ from typing import Protocol
 
 import structlog
 
-from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, UpdateDecided, UpdateWithdrawn
+from updater.domain.messages import (
+    ApplicationGone,
+    ApplicationSeen,
+    ImageIdentity,
+    ImageObserved,
+    SignatureChecked,
+    UpdateDecided,
+    UpdateWithdrawn,
+)
 from updater.ports import (
     ApplicationSource,
     ApplicationWriter,
@@ -17,6 +25,7 @@ from updater.ports import (
     GitServer,
     Leadership,
     Registry,
+    Signatures,
     TagMemory,
 )
 from updater.ports import WriteMemory as _WriteMemory
@@ -29,6 +38,7 @@ from updater.stages.decider import Decider
 from updater.stages.keyed import Pace
 from updater.stages.outranked import Outranked
 from updater.stages.poller import Poller
+from updater.stages.signature_gate import NO_SIGNATURES, SignatureGate
 from updater.stages.watcher import Watcher
 from updater.stages.writer import Writer
 
@@ -115,10 +125,12 @@ class Pipeline:
                 await _cancelled(stages.poller)
                 await self.decider.inbox.join()
                 await _cancelled(stages.decider)
+                await self.decider.gate.close()
                 await self.writer.inbox.join()
                 await _cancelled(stages.writer)
         except TimeoutError:
             log.warning("daemon.cut_short", grace_seconds=self.grace)
+            await self.decider.gate.close()
             for stage in stages.all():
                 stage.cancel()
 
@@ -132,6 +144,8 @@ class Pipeline:
             return False
         await self.poller.inbox.join()
         await self.poller.all_polled()
+        await self.decider.inbox.join()
+        await self.decider.gate.settled()
         await self.decider.inbox.join()
         return True
 
@@ -182,6 +196,7 @@ def build_pipeline(
     leadership: Leadership,
     companions: Sequence[Companion] = (),
     *,
+    signatures: Signatures = NO_SIGNATURES,
     once: bool = False,
     dry_run: bool = False,
     commits: Commits | None = None,
@@ -189,7 +204,13 @@ def build_pipeline(
     """Join the stages by bounded queues: a slow stage makes those before it wait, and loses nothing."""
     board = Board()
     seen: asyncio.Queue[ApplicationSeen | ApplicationGone] = asyncio.Queue(_QUEUE_SIZE)
-    observed: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved] = asyncio.Queue(_QUEUE_SIZE)
+    observed: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked] = asyncio.Queue(
+        _QUEUE_SIZE
+    )
+
+    async def wake(identity: ImageIdentity) -> None:
+        await observed.put(SignatureChecked(identity))
+
     decided: asyncio.Queue[UpdateDecided | UpdateWithdrawn] = asyncio.Queue(_QUEUE_SIZE)
     git_settings = settings.git
     pace = Pace(git_settings.linger, git_settings.max_batch_age, git_settings.max_batch)
@@ -210,7 +231,7 @@ def build_pipeline(
             remember_due_times=not once,
             longest_interval=settings.polling.longest_interval,
         ),
-        decider=Decider(store, board, observed, decided, now),
+        decider=Decider(store, board, observed, decided, now, SignatureGate(signatures, now, wake)),
         writer=Writer(decided, branches, patcher, pace, git_settings.concurrency, leadership),
         board=board,
         interval=settings.polling.interval,

@@ -13,7 +13,7 @@ from updater.domain.decision import Memory
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
-from updater.domain.resources import ImageUpdater, ResourceName
+from updater.domain.resources import ImageUpdater, ResourceName, Verification
 from updater.domain.target import ApplicationTarget, Branch, Target
 
 
@@ -165,6 +165,21 @@ class Registry(Protocol):
 
     def interval(self, key: PollKey) -> float | None:
         """Return the seconds between two looks that the registry is configured for; None: as many as usual."""
+        ...
+
+
+class Signatures(Protocol):
+    """Looks whether images are signed."""
+
+    async def check(self, key: PollKey, version: ImageVersion, verification: Verification, namespace: str) -> str:
+        """Return why an image is not signed as demanded, or an empty text when it is.
+
+        The key's Secret is in `namespace`.
+
+        Raises:
+            RegistryError, ClusterError: whether it is could not be found out now.
+            Misconfigured: there is no such key.
+        """
         ...
 
 

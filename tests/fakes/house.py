@@ -13,6 +13,7 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.git import FakeGit
 from tests.fakes.memory import MemoryStore
 from tests.fakes.registry_port import InMemoryRegistry
+from tests.fakes.signatures import FakeSignatures
 from updater.pipeline import Pipeline, build_pipeline
 from updater.ports import Leadership
 from updater.settings.daemon import Git, Polling, Settings, Shutdown
@@ -41,6 +42,7 @@ class House:
     registry: InMemoryRegistry = field(default_factory=InMemoryRegistry)
     git: FakeGit = field(default_factory=FakeGit)
     store: MemoryStore = field(default_factory=MemoryStore)
+    signatures: FakeSignatures = field(default_factory=FakeSignatures)
     pace: Pace = _PACE
     patience: Pace = _PATIENCE
     """With Applications whose ApplicationSet takes back what is written; without end, unless a test says otherwise."""
@@ -83,6 +85,7 @@ class House:
             self.store,
             now,
             self.leadership,
+            signatures=self.signatures,
             once=once,
             dry_run=dry_run,
             commits=self.commits,

@@ -12,6 +12,7 @@ from tests.domain.builders import NOW, snapshot
 from tests.fakes.cluster import helm_application
 from tests.fakes.house import LogEvent, eventually
 from tests.fakes.memory import MemoryStore
+from tests.fakes.signatures import FakeSignatures
 from updater.domain.annotations import track
 from updater.domain.candidates import TagRecord
 from updater.domain.decision import Memory
@@ -19,13 +20,16 @@ from updater.domain.image import ImageVersion
 from updater.domain.messages import (
     ApplicationGone,
     ApplicationSeen,
+    ImageIdentity,
     ImageObserved,
+    SignatureChecked,
     TrackedApplication,
     UpdateDecided,
     UpdateWithdrawn,
 )
 from updater.stages.board import Board
 from updater.stages.decider import Decider
+from updater.stages.signature_gate import SignatureGate
 
 IMAGE = "registry.example.com/team/app"
 API = "registry.example.com/team/api"
@@ -45,14 +49,18 @@ class Desk:
     store: MemoryStore = field(default_factory=MemoryStore)
     now: datetime = NOW
     said: list[LogEvent] = field(default_factory=list)
-    inbox: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved] = field(default_factory=asyncio.Queue)
+    inbox: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked] = field(
+        default_factory=asyncio.Queue
+    )
     out: asyncio.Queue[UpdateDecided | UpdateWithdrawn] = field(default_factory=asyncio.Queue)
     board: Board = field(default_factory=Board)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         with capture_logs() as events:
-            task = asyncio.create_task(Decider(self.store, self.board, self.inbox, self.out, lambda: self.now).run())
+            gate = SignatureGate(FakeSignatures(), lambda: self.now, self._wake)
+            decider = Decider(self.store, self.board, self.inbox, self.out, lambda: self.now, gate)
+            task = asyncio.create_task(decider.run())
             try:
                 yield
                 await self.inbox.join()
@@ -60,6 +68,9 @@ class Desk:
                 task.cancel()
                 await asyncio.wait({task})
         self.said += events
+
+    async def _wake(self, identity: ImageIdentity) -> None:
+        await self.inbox.put(SignatureChecked(identity))
 
     async def see(self, application: TrackedApplication) -> None:
         self.board.application_seen(application)

@@ -15,7 +15,13 @@ from updater.domain.annotations import track
 from updater.domain.candidates import Snapshot, TagRecord
 from updater.domain.errors import ListShrank, RegistryError, RegistryThrottled
 from updater.domain.image import Repository
-from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, TrackedApplication
+from updater.domain.messages import (
+    ApplicationGone,
+    ApplicationSeen,
+    ImageObserved,
+    SignatureChecked,
+    TrackedApplication,
+)
 from updater.domain.polling import PollKey, Wants
 from updater.ports import Due
 from updater.stages.poller import Poller
@@ -71,7 +77,9 @@ class Desk:
     longest: float = 0
     store: MemoryStore = field(default_factory=MemoryStore)
     inbox: asyncio.Queue[ApplicationSeen | ApplicationGone] = field(default_factory=asyncio.Queue)
-    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved] = field(default_factory=asyncio.Queue)
+    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked] = field(
+        default_factory=asyncio.Queue
+    )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Poller]:

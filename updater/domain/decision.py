@@ -23,6 +23,8 @@ class Reason(StrEnum):
     PAUSED = "paused"
     OUTSIDE_SCHEDULE = "outside-schedule"
     GROUP_DIFFERS = "group-differs"
+    UNSIGNED = "unsigned"
+    VERIFYING = "verifying"
     NOT_FOUND = "not-found"
     INVALID = "invalid"
 

@@ -108,6 +108,13 @@ class ImageObserved:
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureChecked:
+    """It is known now, or known better, whether what an image is to become is signed."""
+
+    identity: ImageIdentity
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateDecided:
     """An image's target seems to want a change; whoever reads the target has the last word, by the same election."""
 

@@ -207,7 +207,18 @@ def _judge(
 ) -> tuple[Current, Decision]:
     application, image = decided.tracked.application, decided.image
     current = witnessed(application, image, in_target, _version_in_base(decided, kind, files))
-    return current, unmanaged(application, image, current) or judge(decided.election, current, memory, now)
+    decision = unmanaged(application, image, current) or judge(decided.election, current, memory, now)
+    return current, _as_verified(decided, decision)
+
+
+def _as_verified(decided: UpdateDecided, decision: Decision) -> Decision:
+    """Hold what the file asks for when it is another version than the one whose signature was looked at."""
+    if decided.image.verification is None or not isinstance(decision, Update):
+        return decision
+    if decision.version == decided.decision.version:
+        return decision
+    message = f"{decision.version} waits until its signature has been looked at"
+    return Hold(reason=Reason.VERIFYING, message=message, candidate=decision.version)
 
 
 def _edit(

@@ -18,6 +18,7 @@ from updater.domain.messages import (
     ApplicationSeen,
     ImageIdentity,
     ImageObserved,
+    SignatureChecked,
     TrackedApplication,
     TrackedImage,
     UpdateDecided,
@@ -32,6 +33,7 @@ from updater.ports import WriteMemory
 from updater.stages.alarms import Alarms
 from updater.stages.board import Board
 from updater.stages.present import assumed, doubtful, unmanaged
+from updater.stages.signature_gate import SignatureGate
 
 _LARGE = 2_000
 """Tags; electing among more happens beside the loop."""
@@ -45,9 +47,10 @@ class Decider:
 
     memory: WriteMemory
     board: Board
-    inbox: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved]
+    inbox: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked]
     out: asyncio.Queue[UpdateDecided | UpdateWithdrawn]
     now: Callable[[], datetime]
+    gate: SignatureGate
     _applications: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
     _subscribers: dict[PollKey, dict[ApplicationName, None]] = field(default_factory=dict)
     _snapshots: dict[PollKey, Snapshot] = field(default_factory=dict)
@@ -71,9 +74,11 @@ class Decider:
                     await self._withdraw(name, keep=())
                 case ImageObserved(poll, snapshot):
                     await self._observed(poll, snapshot)
+                case SignatureChecked(identity):
+                    await self._reconsider(identity)
             self.inbox.task_done()
 
-    async def _next(self) -> ApplicationSeen | ApplicationGone | ImageObserved | None:
+    async def _next(self) -> ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked | None:
         """Wait for a message, or until an alarm may go off."""
         alarm = self._alarms.next()
         wait = None if alarm is None else min(max((alarm - self.now()).total_seconds(), 0), _LONGEST_SLEEP)
@@ -85,11 +90,14 @@ class Decider:
 
     async def _wake(self) -> None:
         """Decide again what time alone may have changed."""
-        for name, alias in self._alarms.take(self.now()):
-            tracked = self._applications.get(name)
-            images = [image for image in tracked.images if image.alias == alias] if tracked else []
-            if tracked and images:
-                await self._consider(tracked, images)
+        for identity in self._alarms.take(self.now()):
+            await self._reconsider(identity)
+
+    async def _reconsider(self, identity: ImageIdentity) -> None:
+        tracked = self._applications.get(identity.application)
+        images = [image for image in tracked.images if image.alias == identity.alias] if tracked else []
+        if tracked and images:
+            await self._consider(tracked, images)
 
     async def _seen(self, tracked: TrackedApplication) -> None:
         polls = {image.poll for image in tracked.images}
@@ -120,6 +128,7 @@ class Decider:
             await self._consider(tracked, [image for image in tracked.images if image.poll == poll])
 
     async def _withdraw(self, name: ApplicationName, keep: Container[str]) -> None:
+        self.gate.forget_application(name, keep)
         for identity in [each for each in self._asked if each.application == name and each.alias not in keep]:
             self._asked.discard(identity)
             await self.out.put(UpdateWithdrawn(identity))
@@ -192,7 +201,10 @@ class Decider:
         doubt = None
         if isinstance(decision, UpToDate) and doubtful(tracked.application, image, memory):
             doubt = judge(election, Current(), memory, self.now())
-        return _Outcome(image, current, decision, election, doubt if isinstance(doubt, Update) else None)
+        if isinstance(doubt, Update):
+            admitted = self.gate.admit(tracked.name, image, doubt)
+            return _Outcome(image, current, decision, election, admitted if isinstance(admitted, Update) else None)
+        return _Outcome(image, current, self.gate.admit(tracked.name, image, decision), election)
 
     async def _elect(self, image: TrackedImage) -> Election | Invalid:
         elections = self._elections.setdefault(image.poll, {})

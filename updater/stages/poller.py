@@ -17,7 +17,13 @@ from updater.domain.application import ApplicationName
 from updater.domain.candidates import Snapshot
 from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled, StoreError
 from updater.domain.image import Repository
-from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, TrackedApplication
+from updater.domain.messages import (
+    ApplicationGone,
+    ApplicationSeen,
+    ImageObserved,
+    SignatureChecked,
+    TrackedApplication,
+)
 from updater.domain.polling import PollKey, Wants, wants
 from updater.domain.rhythm import next_wait
 from updater.ports import Due, DueTimes, Registry, TagMemory
@@ -82,7 +88,7 @@ class Poller:
     tags: TagMemory
     due_times: DueTimes
     inbox: asyncio.Queue[ApplicationSeen | ApplicationGone]
-    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved]
+    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked]
     interval: float
     """Seconds between two looks at a repository, where its registry has no interval of its own."""
     now: Callable[[], datetime]

@@ -11,7 +11,7 @@ from tests.fakes.cluster import helm_application
 from tests.fakes.house import eventually
 from tests.fakes.registry import JANUARY, FaultyRegistry
 from updater.domain.annotations import track
-from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved
+from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, SignatureChecked
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.polling import Wants, wants
 from updater.stages.poller import Poller
@@ -231,7 +231,7 @@ async def test_100_applications_on_one_repository_cost_one_request_a_round(regis
     for name in ("v1.0.0", "v1.1.0"):
         registry.push(NAME, name)
     inbox: asyncio.Queue[ApplicationSeen | ApplicationGone] = asyncio.Queue()
-    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved] = asyncio.Queue()
+    out: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked] = asyncio.Queue()
     async with desk(registry) as at:
         poller = Poller(at.client, at.store, at.store, inbox, out, interval=0.05, now=lambda: at.now[0])
         for number in range(100):

@@ -57,15 +57,12 @@ class RegistryClient:
             RegistryError: no complete answer could be had; RegistryThrottled carries when to come again.
             Misconfigured: credentials or configuration have to be mended by somebody.
         """
-        settings = self._settings(key)
-        source = settings.source(key.credentials, key.repository)
-        access = Access(key.repository, settings.api_name(key.repository), source)
+        settings, access = self._settings(key), self._access(key)
         try:
             if key.repository.is_helm:
                 return await self._helm(settings, access).observe(key.repository)
-            remote = RemoteRepository(self._endpoint(settings), access)
             reader = await self._reader(key, settings, access) if wants.metadata or wants.times else None
-            return await self._observer(key).observe(remote, wants, reader)
+            return await self._observer(key).observe(self.remote(key), wants, reader)
         except RegistryThrottled as error:
             raise RegistryThrottled(_placed(error, key, settings), error.retry_after) from error
         except ListShrank as error:
@@ -74,6 +71,13 @@ class RegistryClient:
             raise type(error)(_placed(error, key, settings)) from error
         except Misconfigured as error:
             raise type(error)(f"{key.repository}: {error}") from error
+
+    def remote(self, key: PollKey) -> RemoteRepository:
+        """Open a repository, to look for something in it."""
+        return RemoteRepository(self._endpoint(self._settings(key)), self._access(key))
+
+    def _access(self, key: PollKey) -> Access:
+        return Access(key.repository, self._settings(key).api_name(key.repository), self.credentials(key))
 
     def forget(self, key: PollKey) -> None:
         self._observers.pop(key, None)

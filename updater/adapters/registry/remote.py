@@ -26,6 +26,8 @@ from updater.formats.oci import (
 _OK = 200
 _NOT_MODIFIED = 304
 _NOT_FOUND = 404
+_NOTHING_THERE = frozenset({400, _NOT_FOUND, 405, 501})
+"""How registries answer for what they do not have, or for a part of the API that they do not have."""
 _MANIFEST_BYTES = 4 * 2**20
 _CONFIG_BYTES = 8 * 2**20
 _UNKNOWN_MANIFEST = frozenset({"MANIFEST_UNKNOWN", "NOT_FOUND"})
@@ -96,6 +98,19 @@ class RemoteRepository:
             return decode_config(answer.body)
         except Malformed as error:
             raise RegistryError(f"gives an image config {digest} that is none: {error}") from None
+
+    async def document(self, path: str) -> bytes | None:
+        """Return a manifest, a blob or the referrers of a digest, whatever they mean; None when there is nothing."""
+        url = self.endpoint.url(f"v2/{self.name}/{path}")
+        answer = await self.endpoint.ask("GET", url, self._access, _ACCEPT, _MANIFEST_BYTES)
+        if answer.status in _NOTHING_THERE:
+            return None
+        if answer.status != _OK:
+            raise unexpected(answer, path)
+        digest = path.rpartition("/")[2]
+        if is_digest(digest) and not path.startswith("referrers/") and not has_digest(answer.body, digest):
+            raise RegistryError(f"gives for {path} what does not have that digest")
+        return answer.body
 
     async def _manifest(self, method: str, reference: str, headers: Mapping[str, str]) -> Answer:
         url = self.endpoint.url(f"v2/{self.name}/manifests/{reference}")
