@@ -4,6 +4,7 @@ No working copy, no process, no file. `formats.packs` knows the bytes, `objects`
 conversations; here is the order of the requests, which is what the speed comes from.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -121,7 +122,7 @@ class RemoteBranch:
         at: datetime,
         sign: Sign | None = None,
     ) -> str:
-        root, made = with_files(tree_of(self.objects[head]), files, self.objects)
+        root, made = await asyncio.to_thread(with_files, tree_of(self.objects[head]), files, self.objects)
         commit = commit_object(root, head, message, author, at, sign)
         self._made[commit.hash] = {**made, commit.hash: Sent(commit)}
         return commit.hash
