@@ -18,6 +18,7 @@ from updater.domain.messages import (
     UpdateWithdrawn,
 )
 from updater.ports import (
+    ApplicationEvents,
     ApplicationSource,
     ApplicationWriter,
     Author,
@@ -25,6 +26,7 @@ from updater.ports import (
     GitServer,
     Leadership,
     Registry,
+    ResourceStatuses,
     Signatures,
     TagMemory,
 )
@@ -35,10 +37,12 @@ from updater.stages.board import Board
 from updater.stages.branch_writer import BranchWriter
 from updater.stages.commits import Commits
 from updater.stages.decider import Decider
+from updater.stages.events import EventRecorder
 from updater.stages.keyed import Pace
 from updater.stages.outranked import Outranked
 from updater.stages.poller import Poller
 from updater.stages.signature_gate import NO_SIGNATURES, SignatureGate
+from updater.stages.status import StatusKeeper
 from updater.stages.watcher import Watcher
 from updater.stages.writer import Writer
 
@@ -49,7 +53,7 @@ _LISTED_WITHIN = 60.0
 """Seconds for the Applications to be listed when everything is to be done once."""
 
 
-class Cluster(ApplicationSource, ApplicationWriter, Protocol):
+class Cluster(ApplicationSource, ApplicationWriter, ResourceStatuses, ApplicationEvents, Protocol):
     """Where Applications live."""
 
 
@@ -186,6 +190,35 @@ def _defaults(settings: Settings) -> Mapping[str, str]:
     return {key: value for key, value in said.items() if value}
 
 
+def _tellers(
+    settings: Settings,
+    cluster: Cluster,
+    board: Board,
+    watcher: Watcher,
+    store: Store,
+    leadership: Leadership,
+    now: Callable[[], datetime],
+) -> Sequence[Companion]:
+    """Have the cluster told what becomes of its resources and Applications."""
+    keeper = StatusKeeper(
+        statuses=cluster,
+        board=board,
+        selection=watcher.selection,
+        tracked=watcher.told,
+        due_times=store,
+        leadership=leadership,
+        now=now,
+        listed=watcher.listed,
+    )
+    board.subscribe(keeper.notice)
+    watcher.on_resource = keeper.wake
+    if not settings.kube.events:
+        return [keeper]
+    recorder = EventRecorder(cluster, leadership, now)
+    board.subscribe(recorder.notice)
+    return [keeper, recorder]
+
+
 def build_pipeline(
     settings: Settings,
     cluster: Cluster,
@@ -218,8 +251,11 @@ def build_pipeline(
     branches = BranchWriter(git, cluster, store, board, commits, git_settings.push_tries, now, leadership, dry_run)
     outranked = Outranked(git, board, settings.argocd.namespace)
     patcher = ApplicationPatcher(cluster, store, board, now, leadership, outranked, dry_run)
+    watcher = Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings))
+    if not (once or dry_run):
+        companions = [*companions, *_tellers(settings, cluster, board, watcher, store, leadership, now)]
     return Pipeline(
-        watcher=Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings)),
+        watcher=watcher,
         poller=Poller(
             registry=registry,
             tags=store,

@@ -1,7 +1,7 @@
 """What the stages wish for. Adapters fulfil it; `app.py` hands them over, and mypy proves that they fit."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -110,6 +110,18 @@ class RepositorySecrets(Secrets, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ApplicationEvent:
+    """An Event of Kubernetes."""
+
+    application: ApplicationName
+    reason: str
+    message: str
+    warning: bool
+    at: datetime
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
 class ApplicationWriter(Protocol):
     """Changes Applications, narrowly."""
 
@@ -143,6 +155,30 @@ class ApplicationWriter(Protocol):
         """Ask Argo CD to look at its Git repository now; `hydrate`: and to render what it finds there.
 
         By the annotations `argocd.argoproj.io/refresh` and `argocd.argoproj.io/hydrate`.
+        """
+        ...
+
+
+class ResourceStatuses(Protocol):
+    """Tells those who wrote an ImageUpdater what became of it."""
+
+    async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
+        """Replace a resource's status; one that is gone needs none.
+
+        Raises:
+            ClusterError: refused or unreachable.
+        """
+        ...
+
+
+class ApplicationEvents(Protocol):
+    """Tells those who look at an Application what was done to it."""
+
+    async def record_event(self, event: ApplicationEvent) -> None:
+        """Attach an Event to an Application.
+
+        Raises:
+            ClusterError: refused or unreachable.
         """
         ...
 

@@ -26,6 +26,7 @@ _GROUPS = {
     "applications": "argoproj.io/v1alpha1",
     "applicationsets": "argoproj.io/v1alpha1",
     "configmaps": "v1",
+    "events": "v1",
     "imageupdaters": "argocd-image-updater.argoproj.io/v1alpha1",
     "leases": "coordination.k8s.io/v1",
     "secrets": "v1",
@@ -34,6 +35,7 @@ _KINDS = {
     "applications": "Application",
     "applicationsets": "ApplicationSet",
     "configmaps": "ConfigMap",
+    "events": "Event",
     "imageupdaters": "ImageUpdater",
     "leases": "Lease",
     "secrets": "Secret",
@@ -117,6 +119,7 @@ class ApiServer:
         app.router.add_post(f"{_PATH}/namespaces/{{namespace}}/{{plural}}", self._create)
         app.router.add_put(f"{_PATH}/namespaces/{{namespace}}/{{plural}}/{{name}}", self._replace)
         app.router.add_patch(f"{_PATH}/namespaces/{{namespace}}/{{plural}}/{{name}}", self._patch)
+        app.router.add_patch(f"{_PATH}/namespaces/{{namespace}}/{{plural}}/{{name}}/status", self._patch_status)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=_server_context() if self.tls else None)
@@ -283,6 +286,15 @@ class ApiServer:
         self.prune(patched)
         if patched != found:
             self._store("MODIFIED", key, patched)
+        return web.json_response(self._objects[key])
+
+    async def _patch_status(self, request: web.Request) -> web.Response:
+        """Change the status of a kind that has the subresource, and nothing else of the object."""
+        patch, key = json.loads(await request.read()), _key(request)
+        found = self._objects.get(key)
+        if key.plural != "imageupdaters" or found is None:
+            return _not_found(request)
+        self._store("MODIFIED", key, apply_merge_patch(found, {"status": patch["status"]}))
         return web.json_response(self._objects[key])
 
     async def _list_or_watch(self, request: web.Request) -> web.StreamResponse:

@@ -12,7 +12,7 @@ from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.target import ApplicationTarget, FileKind
 from updater.formats.kustomize import merge_images
 from updater.formats.overrides import merge_parameters
-from updater.ports import ClusterEvent, Gone, Listed, ResourceGone, ResourceSeen, Seen
+from updater.ports import ApplicationEvent, ClusterEvent, Gone, Listed, ResourceGone, ResourceSeen, Seen
 
 
 @dataclass
@@ -21,6 +21,8 @@ class FakeCluster:
 
     applications: dict[ApplicationName, Application] = field(default_factory=dict)
     resources: dict[ResourceName, ImageUpdater] = field(default_factory=dict)
+    statuses: list[tuple[ResourceName, Mapping[str, object]]] = field(default_factory=list)
+    recorded: list[ApplicationEvent] = field(default_factory=list)
     refreshed: list[ApplicationName] = field(default_factory=list)
     rendered: list[ApplicationName] = field(default_factory=list)
     """Those of the refreshed that were to be hydrated as well."""
@@ -87,6 +89,16 @@ class FakeCluster:
         if rules and not rules.spare(application.name.name, written_pointer(application, target)):
             self.put(application)
         return True
+
+    async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
+        if self.error:
+            raise self.error
+        self.statuses.append((name, status))
+
+    async def record_event(self, event: ApplicationEvent) -> None:
+        if self.error:
+            raise self.error
+        self.recorded.append(event)
 
     async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
         if self.error:

@@ -43,6 +43,7 @@ class House:
     git: FakeGit = field(default_factory=FakeGit)
     store: MemoryStore = field(default_factory=MemoryStore)
     signatures: FakeSignatures = field(default_factory=FakeSignatures)
+    settings: Settings = SETTINGS
     pace: Pace = _PACE
     patience: Pace = _PATIENCE
     """With Applications whose ApplicationSet takes back what is written; without end, unless a test says otherwise."""
@@ -78,7 +79,7 @@ class House:
 
     def _pipeline(self, *, once: bool, dry_run: bool) -> Pipeline:
         pipeline = build_pipeline(
-            SETTINGS,
+            self.settings,
             self.cluster,
             self.registry,
             self.git,

@@ -20,6 +20,7 @@ from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.target import ApplicationTarget
 from updater.formats.application_manifest import annotate_application, edit_application
 from updater.ports import (
+    ApplicationEvent,
     ClusterEvent,
     Gone,
     LabelledSecret,
@@ -109,6 +110,12 @@ class DirectoryCluster:
     async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:  # noqa: ARG002 - see below
         """Promise that what is written stays: a directory has no controller that takes it back."""
         return ApplicationSetRules(sync="create-only")
+
+    async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
+        """Write nothing: a manifest has no status."""
+
+    async def record_event(self, event: ApplicationEvent) -> None:
+        """Write nothing: there is nobody to look at Events."""
 
     async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
         def change(text: str) -> str:

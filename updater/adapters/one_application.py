@@ -1,14 +1,15 @@
 """A cluster seen as if it had one Application, which nobody may change: for a look that writes nothing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from updater.domain.application import ApplicationName
 from updater.domain.application_sets import ApplicationSetRules
 from updater.domain.change import Edit
+from updater.domain.resources import ResourceName
 from updater.domain.target import ApplicationTarget
-from updater.ports import ApplicationSource, ApplicationWriter, ClusterEvent, Gone, Seen
+from updater.ports import ApplicationEvent, ApplicationSource, ApplicationWriter, ClusterEvent, Gone, Seen
 
 
 class _Cluster(ApplicationSource, ApplicationWriter, Protocol):
@@ -40,6 +41,12 @@ class OneApplication:
 
     async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:
         return await self.cluster.application_set(namespace, name)
+
+    async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
+        pass
+
+    async def record_event(self, event: ApplicationEvent) -> None:
+        pass
 
     async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
         pass

@@ -14,6 +14,7 @@ _INHERITED = {
     "IMAGE_UPDATER_INTERVAL": "polling.interval",
     "IMAGE_UPDATER_LOGLEVEL": "log.level",
     "IMAGE_UPDATER_LOGFORMAT": "log.format",
+    "IMAGE_UPDATER_KUBE_EVENTS": "kube.events",
     "GIT_COMMIT_USER": "git.user",
     "GIT_COMMIT_EMAIL": "git.email",
     "GIT_COMMIT_SIGN_OFF": "git.commit_sign_off",
@@ -22,6 +23,8 @@ _INHERITED = {
 }
 """Options under AIU's names for them."""
 _SPELLINGS = {
+    ("IMAGE_UPDATER_KUBE_EVENTS", "true"): "false",
+    ("IMAGE_UPDATER_KUBE_EVENTS", "false"): "true",
     ("IMAGE_UPDATER_LOGLEVEL", "trace"): "debug",
     ("IMAGE_UPDATER_LOGLEVEL", "warn"): "warning",
     ("IMAGE_UPDATER_LOGLEVEL", "fatal"): "error",
@@ -29,7 +32,6 @@ _SPELLINGS = {
 }
 """AIU's values that are spelled differently here."""
 _UNSUPPORTED = (
-    "IMAGE_UPDATER_KUBE_EVENTS",
     "MAX_CONCURRENT_APPS",
     "MAX_CONCURRENT_RECONCILES",
     "GIT_COMMIT_METHOD",

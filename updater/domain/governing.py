@@ -41,6 +41,7 @@ def govern(
     if not plan.views and not any(outcome.problems or outcome.conflicts for outcome in plan.outcomes):
         return None
     images: list[TrackedImage] = []
+    owned: dict[ResourceName, tuple[str, ...]] = {}
     problems = [
         Problem("", f"ImageUpdater {outcome.resource}: {text}")
         for outcome in plan.outcomes
@@ -52,8 +53,11 @@ def govern(
         if tracked is not None:
             images += [_verified(image, _verification(view, image.alias, claims)) for image in tracked.images]
             problems += [view.placed(problem) for problem in tracked.problems]
+            if view.reporter is not None:
+                owned[view.reporter] = tuple(image.alias for image in tracked.images)
             warnings += tracked.warnings
-    return TrackedApplication(application, tuple(images), tuple(problems), tuple(warnings), plan.outcomes)
+    outcomes = tuple(replace(each, aliases=owned.get(each.resource, ())) for each in plan.outcomes)
+    return TrackedApplication(application, tuple(images), tuple(problems), tuple(warnings), outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class _View:
     """None: the annotations themselves."""
     places: Mapping[str, str] = field(default_factory=dict)
     """Where a value really stands, by its key among the annotations; missing for real annotations."""
+    reporter: ResourceName | None = None
+    """The resource whose status tells of these images; None: no resource has them."""
 
     def placed(self, problem: Problem) -> Problem:
         """Say where the value stands that a problem calls an annotation."""
@@ -105,7 +111,8 @@ def _share_out(application: Application, claims: Sequence[Claim], defaults: Mapp
     others = [image.alias for _, images in owned for image in images]
     if annotated:
         keys = _without(own, others)
-        plan.views.append(_annotated_view(keys, claims[0] if claims else None, defaults))
+        view = _annotated_view(keys, claims[0] if claims else None, defaults)
+        plan.views.append(replace(view, reporter=adopter.resource.name if adopter else None))
     for number, (claim, images) in enumerate(owned):
         mine = [image.alias for image in images]
         theirs = [alias for alias in [*listed, *others] if alias not in mine]
@@ -171,7 +178,7 @@ def _resource_view(
     entries = [f"{image.alias}={image.image.replace(',', ' ')}" for image in images]
     places = {_IMAGE_LIST: f"ImageUpdater {claim.resource.name}, {claim.ref.place}.images"}
     texts = {**filled.annotations, _IMAGE_LIST: ", ".join(entries)}
-    return _View(texts, filled.left(defaults), claim, {**filled.places, **places})
+    return _View(texts, filled.left(defaults), claim, {**filled.places, **places}, claim.resource.name)
 
 
 class _Filled:
@@ -260,8 +267,3 @@ def _verified(image: TrackedImage, verification: Verification | None) -> Tracked
         verification=verification,
         policy=policy if policy.output is not None else replace(policy, output=Output.TAG_DIGEST),
     )
-
-
-def resources_of(tracked: TrackedApplication) -> frozenset[ResourceName]:
-    """Name the resources that have a say in an Application."""
-    return frozenset(outcome.resource for outcome in tracked.claims)

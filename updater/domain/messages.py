@@ -1,13 +1,14 @@
 """What the stages tell each other: facts, in the past participle."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from updater.domain.application import Application, ApplicationName
 from updater.domain.candidates import Snapshot
 from updater.domain.decision import Current, Update
 from updater.domain.election import Election
-from updater.domain.image import ImageReference
+from updater.domain.image import ImageReference, ImageVersion
 from updater.domain.policy import Policy
 from updater.domain.polling import PollKey
 from updater.domain.resources import ResourceName, Verification
@@ -135,3 +136,27 @@ class UpdateWithdrawn:
     """What was decided for an image and may still wait is not wanted any more."""
 
     identity: ImageIdentity
+
+
+class Happening(StrEnum):
+    """What became of an image, in one word."""
+
+    CHANGED = "changed"
+    """Something else than the following: worth a look at the whole, and no word of its own."""
+    UPDATED = "updated"
+    HELD = "held"
+    MISCONFIGURED = "misconfigured"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something new about an application or one of its images, told once."""
+
+    happening: Happening
+    application: ApplicationName
+    alias: str = ""
+    image: str = ""
+    message: str = ""
+    previous: ImageVersion = ImageVersion()
+    version: ImageVersion = ImageVersion()

@@ -124,6 +124,13 @@ class LeaderElection(_Section, frozen=True):
     """Seconds after which a replica that died is replaced; it counts on being the leader for two thirds of it."""
 
 
+class Kube(_Section, frozen=True):
+    """What is told to the cluster about Applications."""
+
+    events: bool = True
+    """Attach Events to Applications: what was updated, is held, is misconfigured, or failed."""
+
+
 class State(_Section, frozen=True):
     """What is remembered between two runs."""
 
@@ -163,6 +170,7 @@ class Settings(_Section, frozen=True):
     git: Git = Git()
     updates: Updates = Updates()
     leader_election: LeaderElection = LeaderElection()
+    kube: Kube = Kube()
     state: State = State()
     api: Api = Api()
     log: Log = Log()

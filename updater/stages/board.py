@@ -4,7 +4,7 @@ The stages report here; the board logs what is new, stays silent about what is n
 It is the one place that decides what an operator gets to read about an image.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -13,13 +13,15 @@ from updater.domain.application import ApplicationName
 from updater.domain.decision import Current, Decision, Hold, Invalid, Origin, Reason, Update, UpToDate
 from updater.domain.election import Election
 from updater.domain.image import ImageVersion
-from updater.domain.messages import Problem, TrackedApplication, TrackedImage
+from updater.domain.messages import Happening, Noticed, Problem, TrackedApplication, TrackedImage
 from updater.domain.record import ImageView, decision_summary
 from updater.domain.round import RoundSummary
 
 log = structlog.get_logger()
 
 _SKIPS = frozenset({Reason.NO_CANDIDATE, Reason.NOT_FOUND})
+_PASSING = frozenset({Reason.VERIFYING, Reason.NO_CANDIDATE})
+"""Holds that are nobody's wish, and no news."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,25 @@ class Board:
         self._applications: dict[ApplicationName, _Application] = {}
         self._unreadable: dict[str, str] = {}
         self._updated = 0
+        self._listeners: list[Callable[[Noticed], None]] = []
+
+    def subscribe(self, listener: Callable[[Noticed], None]) -> None:
+        """Have something called with all that is new, at once and in order; it must not wait."""
+        self._listeners.append(listener)
+
+    def _tell(
+        self,
+        happening: Happening,
+        name: ApplicationName,
+        alias: str = "",
+        message: str = "",
+        previous: ImageVersion = ImageVersion(),
+        version: ImageVersion = ImageVersion(),
+    ) -> None:
+        image = self._image(name, alias)
+        noticed = Noticed(happening, name, alias, image.name if image else "", message, previous, version)
+        for listener in self._listeners:
+            listener(noticed)
 
     def application_seen(self, tracked: TrackedApplication) -> None:
         """Take in an application; its images keep their state while they are tracked as before."""
@@ -76,12 +97,15 @@ class Board:
         self._applications[tracked.name] = _Application(images, tracked.problems, tracked.warnings)
         for problem in _new(tracked.problems, known.problems):
             log.warning("image.misconfigured", **_place(tracked.name, problem.alias), reason=problem.message)
+            self._tell(Happening.MISCONFIGURED, tracked.name, problem.alias, problem.message)
         for warning in _new(tracked.warnings, known.warnings):
             log.warning("annotation.ignored", **_place(tracked.name, warning.alias), reason=warning.message)
+        self._tell(Happening.CHANGED, tracked.name)
 
     def application_gone(self, name: ApplicationName) -> None:
         if self._applications.pop(name, None):
             log.info("application.gone", application=str(name))
+            self._tell(Happening.CHANGED, name)
 
     def unreadable(self, name: str, message: str) -> None:
         """Note an Application that cannot be understood; said again only when the reason is another."""
@@ -110,6 +134,8 @@ class Board:
             image.write_error = ""  # nothing waits to be written any more
         if known is None or not _same(known, decision):
             _log_decision({**_place(name, alias), "image": image.name}, decision, election)
+            candidate = decision.candidate if isinstance(decision, Hold) else ImageVersion()
+            self._tell(_happening(decision), name, alias, decision.message, current.version, candidate)
 
     def expected(
         self,
@@ -152,6 +178,7 @@ class Board:
         image.current = Current(update.version, Origin.TARGET)
         keys = {"from": str(previous), "to": str(update.version), **({"commit": commit} if commit else {})}
         log.info("image.updated", **_place(name, alias), image=image.name, **keys)
+        self._tell(Happening.UPDATED, name, alias, update.message, previous, update.version)
 
     def proposed(
         self,
@@ -187,6 +214,7 @@ class Board:
             return
         image.write_error = message
         log.warning("image.write_failed", **_place(name, alias), image=image.name, reason=message)
+        self._tell(Happening.FAILED, name, alias, message)
 
     def taken_back(self, name: ApplicationName, message: str) -> None:
         """Warn that somebody takes back what is written to an Application, or may do so."""
@@ -202,8 +230,9 @@ class Board:
     def write_settled(self, name: ApplicationName, alias: str) -> None:
         """Note that the target could be read and needs nothing."""
         image = self._image(name, alias)
-        if image is not None:
+        if image is not None and image.write_error:
             image.write_error = ""
+            self._tell(Happening.CHANGED, name, alias)
 
     def summary(self) -> RoundSummary:
         """Count what holds now; updates are counted since the last summary."""
@@ -243,6 +272,18 @@ def _log_decision(place: dict[str, str], decision: Decision, election: Election 
             log.warning("image.skipped", **keys)
         case UpToDate():
             log.info("image.up_to_date", at=str(decision.version), **keys)
+
+
+def _happening(decision: Decision) -> Happening:
+    match decision:
+        case Invalid():
+            return Happening.MISCONFIGURED
+        case Hold(reason=Reason.INCOMPLETE):
+            return Happening.FAILED
+        case Hold(reason=reason) if reason not in _PASSING:
+            return Happening.HELD
+        case _:
+            return Happening.CHANGED
 
 
 def _counted(election: Election | None) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Watch Applications and ImageUpdaters, read what they say, and pass on what is new about each Application."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -36,7 +36,10 @@ class Watcher:
     _places: Places = field(default_factory=Places)
     _known: dict[ApplicationName, Application] = field(default_factory=dict)
     """All there are: a resource may yet select those that say nothing themselves."""
-    _told: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
+    told: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
+    """What was last passed on of each application; the status of resources is made from it."""
+    on_resource: Callable[[], None] = lambda: None
+    """Called when a resource is new, changed or gone."""
 
     async def run(self) -> None:
         async for event in self.source.events():
@@ -51,10 +54,12 @@ class Watcher:
                     self.board.readable(name)
                 case ResourceSeen(resource):
                     await self._reconsider(self.selection.put_resource(resource))
+                    self.on_resource()
                 case ResourceGone(resource_name):
                     await self._reconsider(self.selection.drop_resource(resource_name))
+                    self.on_resource()
                 case Listed():
-                    log.info("applications.listed", applications=len(self._told))
+                    log.info("applications.listed", applications=len(self.told))
                     self.listed.set()
 
     async def _seen(self, application: Application) -> None:
@@ -75,8 +80,8 @@ class Watcher:
         tracked = govern(application, claims, self.defaults, self.argocd_namespace)
         if tracked is None:
             await self._untrack(application.name)
-        elif self._told.get(application.name) != tracked:
-            self._told[application.name] = tracked
+        elif self.told.get(application.name) != tracked:
+            self.told[application.name] = tracked
             await self._tell(self._places.put(tracked))
 
     async def _gone(self, name: ApplicationName) -> None:
@@ -86,7 +91,7 @@ class Watcher:
         await self._untrack(name)
 
     async def _untrack(self, name: ApplicationName) -> None:
-        if self._told.pop(name, None):
+        if self.told.pop(name, None):
             self.board.application_gone(name)
             await self.out.put(ApplicationGone(name))
             await self._tell(self._places.remove(name))

@@ -8,12 +8,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.adapters.kubernetes.conftest import PACE, Listener, application
+from tests.domain.builders import NOW
 from tests.domain.resources import image, manifest, ref
 from tests.fakes.apiserver import ApiServer, Fault
 from tests.fakes.house import eventually
 from updater.adapters.kubernetes.cluster import KubernetesCluster
+from updater.domain.application import ApplicationName
+from updater.domain.errors import ClusterError
 from updater.domain.resources import ResourceName
-from updater.ports import Listed, ResourceGone, ResourceSeen, Seen, Unreadable
+from updater.ports import ApplicationEvent, Listed, ResourceGone, ResourceSeen, Seen, Unreadable
 
 TEAM = manifest("team", ref("*", image()))
 WATCH = "imageupdaters?watch="
@@ -129,3 +132,33 @@ async def test_without_permission_the_rule_to_add_is_said_and_annotations_work(
         assert [type(event) for event in await searching.until(Listed)] == [Seen, Listed]
     assert logs[0]["log_level"] == "warning"
     assert 'resources ["imageupdaters"], verbs [get, list, watch]' in logs[0]["reason"]
+
+
+async def test_a_status_is_replaced_through_its_subresource(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(TEAM)
+    await cluster.write_status(ResourceName("argocd", "team"), {"imagesManaged": 3})
+    assert server.get("argocd", "team", "ImageUpdater")["status"] == {"imagesManaged": 3}
+    assert server.requests[-1].split("?")[0].endswith("/imageupdaters/team/status")
+
+
+async def test_a_status_of_a_resource_that_is_gone_is_nobodys_loss(cluster: KubernetesCluster) -> None:
+    await cluster.write_status(ResourceName("argocd", "team"), {"imagesManaged": 3})
+
+
+async def test_a_status_that_may_not_be_written_names_the_rule(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.put(TEAM)
+    server.forbidden.add(("patch", "imageupdaters"))
+    with pytest.raises(ClusterError, match=r'resources \["imageupdaters/status"\], verbs \[patch\]'):
+        await cluster.write_status(ResourceName("argocd", "team"), {})
+
+
+async def test_an_event_is_attached_to_its_application(server: ApiServer, cluster: KubernetesCluster) -> None:
+    event = ApplicationEvent(ApplicationName("argocd", "demo"), "ImagesHeld", "app: paused", False, NOW, {"a/b": "c"})
+    await cluster.record_event(event)
+    await cluster.record_event(replace(event, reason="ImagesUpdated"))
+    first, second = (each for key, each in server._objects.items() if key.plural == "events")
+    assert first["involvedObject"]["name"] == "demo"
+    assert (first["type"], first["reason"], first["count"]) == ("Normal", "ImagesHeld", 1)
+    assert first["metadata"]["annotations"] == {"a/b": "c"}
+    assert first["metadata"]["name"].startswith("demo.")
+    assert second["metadata"]["name"] != first["metadata"]["name"]

@@ -14,11 +14,13 @@ from updater.adapters.kubernetes.connection import (
     APPLICATION_SETS,
     APPLICATIONS,
     CONFIG_MAPS,
+    EVENTS,
     IMAGE_UPDATERS,
     SECRETS,
     ApiError,
     Connection,
 )
+from updater.adapters.kubernetes.events import event_manifest
 from updater.adapters.kubernetes.reflector import APPLICATION, Kind, Pace, Reflector
 from updater.adapters.kubernetes.replicas import Replica, replica_of
 from updater.adapters.kubernetes.shared_state import SharedMemory
@@ -29,7 +31,7 @@ from updater.domain.change import Edit
 from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFound
 from updater.domain.resources import ResourceName
 from updater.domain.target import ApplicationTarget
-from updater.ports import ClusterEvent, LabelledSecret, Listed, ResourceGone, ResourceSeen
+from updater.ports import ApplicationEvent, ClusterEvent, LabelledSecret, Listed, ResourceGone, ResourceSeen
 
 log = structlog.get_logger()
 
@@ -249,6 +251,16 @@ class KubernetesCluster:
             return _decode_object(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ClusterError(f"the API server's answer is no object: {error}") from error
+
+    async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
+        try:
+            await self._connection.patch_status(IMAGE_UPDATERS, *name, status)
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+
+    async def record_event(self, event: ApplicationEvent) -> None:
+        await self._connection.create(EVENTS, event.application.namespace, event_manifest(event))
 
     async def refresh(self, name: ApplicationName, *, hydrate: bool = False) -> None:
         patch = {"metadata": {"annotations": refresh_annotations(hydrate=hydrate)}}

@@ -43,11 +43,17 @@ class Resource:
     plural: str
     name: str
     """As RBAC spells it: `<plural>.<group>`."""
+    subresource: str = ""
+
+    @property
+    def plural_with_part(self) -> str:
+        return f"{self.plural}/{self.subresource}" if self.subresource else self.plural
 
     def path(self, namespace: str, name: str = "") -> str:
         """Return the path of an object, of all in a namespace, or of all there are when `namespace` is empty."""
         parts = ["namespaces", namespace] if namespace else []
-        return "/".join([self.api, *(quote(part, safe="") for part in [*parts, self.plural, *filter(None, [name])])])
+        parts += [self.plural, *filter(None, [name, self.subresource])]
+        return "/".join([self.api, *(quote(part, safe="") for part in parts)])
 
 
 APPLICATIONS = Resource("/apis/argoproj.io/v1alpha1", "applications", "applications.argoproj.io")
@@ -56,6 +62,7 @@ IMAGE_UPDATERS = Resource(
 )
 APPLICATION_SETS = Resource("/apis/argoproj.io/v1alpha1", "applicationsets", "applicationsets.argoproj.io")
 CONFIG_MAPS = Resource("/api/v1", "configmaps", "configmaps")
+EVENTS = Resource("/api/v1", "events", "events")
 SECRETS = Resource("/api/v1", "secrets", "secrets")
 CONFIG_MAPS = Resource("/api/v1", "configmaps", "configmaps")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases", "leases.coordination.k8s.io")
@@ -64,6 +71,7 @@ _VERBS = {
     APPLICATIONS: "get, list, watch, patch",
     APPLICATION_SETS: "get",
     IMAGE_UPDATERS: "get, list, watch",
+    EVENTS: "create",
     SECRETS: "get, list",
     CONFIG_MAPS: "get, create, update",
     LEASES: "get, create, update",
@@ -126,6 +134,17 @@ class Connection:
             ApiError
         """
         request = _Request("PATCH", "patch", resource, namespace, name, content_type=kind, body=body)
+        return await _read(request, await self._send(request, _TIMEOUT))
+
+    async def patch_status(self, resource: Resource, namespace: str, name: str, status: object) -> bytes:
+        """Replace parts of an object's status, and return the object as it is then.
+
+        Raises:
+            ApiError
+        """
+        status_of = Resource(resource.api, resource.plural, resource.name, "status")
+        patch = "application/merge-patch+json"
+        request = _Request("PATCH", "patch", status_of, namespace, name, content_type=patch, body={"status": status})
         return await _read(request, await self._send(request, _TIMEOUT))
 
     async def create(self, resource: Resource, namespace: str, body: object) -> bytes:
@@ -243,7 +262,7 @@ def _remedy(request: _Request, status: int) -> str:
         scope = f"a Role in namespace {request.namespace}" if request.namespace else "a ClusterRole"
         return (
             f'give the updater\'s service account {scope} with apiGroups ["{group}"], '
-            f'resources ["{request.resource.plural}"], verbs [{_VERBS[request.resource]}]'
+            f'resources ["{request.resource.plural_with_part}"], verbs [{_VERBS.get(request.resource, request.verb)}]'
         )
     if status == _NOT_FOUND and not request.name:
         what = "config/kubernetes/crd" if request.resource is IMAGE_UPDATERS else "Argo CD"
