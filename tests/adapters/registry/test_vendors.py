@@ -20,6 +20,7 @@ from updater.settings.registries import APIS
 NEWEST_PUSH = Policy(Strategy.NEWEST_PUSH)
 BESIDE = sorted(set(VENDORS) - {"google"})
 """Vendors whose list is another than that of the Distribution API."""
+TELLING_MOVES = sorted(set(VENDORS) - {"harbor"})
 
 
 @pytest.fixture(params=VENDORS)
@@ -110,6 +111,7 @@ async def test_old_tag_that_was_deleted_is_gone_within_the_hour(registry: Vendor
         assert "v0" not in {each.name for each in (await at.look(NEWEST_PUSH)).tags}
 
 
+@pytest.mark.parametrize("registry", TELLING_MOVES, indirect=True)
 async def test_newest_build_reads_new_digests_alone_and_asks_for_no_digest(registry: VendorRegistry) -> None:
     async with desk(registry, api=registry.vendor) as at:
         first = await at.look(NEWEST_BUILD)
@@ -125,6 +127,7 @@ async def test_newest_build_reads_new_digests_alone_and_asks_for_no_digest(regis
     assert not any(each.startswith("HEAD") for each in asked)
 
 
+@pytest.mark.parametrize("registry", TELLING_MOVES, indirect=True)
 async def test_digest_of_the_newest_push_costs_nothing_more(registry: VendorRegistry) -> None:
     async with desk(registry, api=registry.vendor) as at:
         snapshot = await at.look(Policy(Strategy.NEWEST_PUSH, output=Output.TAG_DIGEST))
@@ -189,6 +192,21 @@ async def test_password_goes_to_no_other_host(registry: VendorRegistry) -> None:
     async with desk(registry, api=registry.vendor) as at:
         await at.look(NEWEST_PUSH)
     assert {each.authorization for each in registry.asked if "/namespaces/" in each.path} == {""}
+
+
+async def test_tag_of_harbor_that_was_moved_to_an_old_image_is_found_by_looking_at_it() -> None:
+    """Harbor sorts by the push of images, so that such a tag does not come first in its list."""
+    async with Harbor() as registry:
+        registry.listed = 2
+        for day in range(6):
+            registry.release(NAME, f"v{day}", day)
+        async with desk(registry, api="harbor") as at:
+            await at.look(NEWEST_BUILD)
+            older = registry.repositories[NAME].tags["v1"]
+            registry.repositories[NAME].tags["v0"] = older
+            at.later(minutes=10)
+            assert digests(await at.look(NEWEST_BUILD))["v0"] == older
+            assert digests(await at.look(NEWEST_BUILD))["v0"] == older
 
 
 async def test_harbor_tells_builds_and_no_manifest_is_read() -> None:

@@ -35,7 +35,9 @@ class Catalogue:
     """A complete list, with what the registry tells of each tag."""
 
     tags: Mapping[str, ListedTag]
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    tells_moves: bool = True
+    """No tag points elsewhere by now; else that has to be looked at."""
 
 
 class _Refused(RegistryError):
@@ -112,8 +114,8 @@ class CatalogueReader:
             self._full_at = self.now()
         self._first_page = fingerprint
         if last is None or merged != last.tags:
-            self._last = Catalogue(merged, tuple(sorted(merged)))
-        return self._last or Catalogue({}, ())
+            self._last = Catalogue(merged, tuple(sorted(merged)), self.vendor.tells_moves)
+        return self._last or Catalogue({})
 
     async def _counted(self, answer: Answer, tags: dict[str, ListedTag], page: Page) -> dict[str, ListedTag]:
         """Read a list again that has not as many tags as the registry counts: one may have slipped between pages."""

@@ -1,7 +1,7 @@
 """Look at one repository again and again, as deep as wanted, and tell whether anything changed."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +19,6 @@ from updater.domain.platform import Platform
 from updater.domain.policy import Policy
 from updater.domain.polling import Wants
 from updater.domain.ranking import Election, elect
-from updater.formats.vendor_tags import ListedTag
 from updater.ports import TagMemory
 
 _CONFIRMED_AFTER = timedelta(seconds=60)
@@ -47,6 +46,8 @@ class Observer:
     _compared: "_Compared | None" = field(default=None)
     _first_seen: dict[str, datetime] = field(default_factory=dict)
     """When each tag was first in a complete list."""
+    _told: Catalogue | None = None
+    """The registry's own list, as it last was."""
     _pushed: dict[str, datetime] = field(default_factory=dict)
     """When tags were pushed, as the registry last told; kept while it does not, so that no order changes by that."""
     _elected: "_Elected | None" = field(default=None)
@@ -66,9 +67,9 @@ class Observer:
         names = await self._names(remote, told) if listing else ()
         self.metadata.doubt(wants.hints)
         platforms = self._platforms(wants)
-        details = self._learn(told, platforms)
+        known = self._learn(told, platforms)
         chosen = await self._contenders(names, wants.winners)
-        existing = await self._look_at_digests(remote, wants.digests | chosen, details)
+        existing = await self._look_at_digests(remote, wants.digests | chosen, known)
         compared = self._compared_tags(names, wants.metadata)
         await self.metadata.look_into(remote, compared.names, platforms)
         unlisted = sorted(existing.difference(names))
@@ -108,24 +109,24 @@ class Observer:
             self._names_before = names
         return names
 
-    def _learn(self, told: Catalogue | None, platforms: Sequence[Platform]) -> Mapping[str, ListedTag]:
-        """Take the registry's word for digests and builds."""
+    def _learn(self, told: Catalogue | None, platforms: Sequence[Platform]) -> frozenset[str]:
+        """Take the registry's word for digests and builds; return the tags of which it holds now."""
         if told is None:
-            return {}
+            return frozenset()
+        before, self._told = self._told.tags if self._told else {}, told
         self._pushed = {tag.name: tag.pushed for tag in told.tags.values() if tag.pushed}
         for tag in told.tags.values():
-            if tag.digest:
+            if tag.digest and (told.tells_moves or before.get(tag.name) != tag):
                 self.metadata.learn(tag.name, tag.digest)
-                if tag.builds is not None:
-                    self.metadata.learn_builds(tag.digest, tag.builds, platforms)
-        return told.tags
+            if tag.digest and tag.builds is not None:
+                self.metadata.learn_builds(tag.digest, tag.builds, platforms)
+        return frozenset(name for name, tag in told.tags.items() if tag.digest) if told.tells_moves else frozenset()
 
     async def _look_at_digests(
-        self, remote: RemoteRepository, tags: frozenset[str], details: Mapping[str, ListedTag]
+        self, remote: RemoteRepository, tags: frozenset[str], known: frozenset[str]
     ) -> frozenset[str]:
-        """Find out where tags point to that the registry's own list did not tell just now."""
-        known = frozenset(tag for tag in tags if tag in details and details[tag].digest)
-        return known | await self.metadata.look_at_digests(remote, tags - known)
+        """Find out where tags point to that the registry's own list did not tell just now; return those that exist."""
+        return (tags & known) | await self.metadata.look_at_digests(remote, tags - known)
 
     async def _contenders(self, names: tuple[str, ...], policies: frozenset[Policy]) -> frozenset[str]:
         """Elect without metadata, anew only for another list; time alone may make another tag old enough."""

@@ -39,6 +39,8 @@ class Vendor:
     decode: Callable[[bytes], Page]
     identity: Identity
     newest_first: bool = True
+    tells_moves: bool = True
+    """A tag that points elsewhere comes first in the list, whatever it points to."""
     base: str = ""
     """Where the API is when that is another host than the registry's."""
     probe: str = ""
@@ -67,7 +69,7 @@ _VENDORS = (
         decode_quay,
         Identity.NOBODY,
     ),
-    Vendor("harbor", _harbor, decode_harbor, Identity.BASIC, probe="api/v2.0/ping"),
+    Vendor("harbor", _harbor, decode_harbor, Identity.BASIC, tells_moves=False, probe="api/v2.0/ping"),
     Vendor(
         "gitlab",
         lambda name: f"gitlab/v1/repositories/{name}/tags/list/?n=1000&sort=-published_at",
