@@ -11,7 +11,7 @@ from updater.config.registries_conf import load_registries, mounted_authorities,
 from updater.domain.errors import Misconfigured
 from updater.domain.image import Repository
 from updater.domain.secrets import CredentialSource, SecretKind
-from updater.settings.registries import Registries, RegistrySettings
+from updater.settings.registries import APIS, Registries, RegistrySettings
 
 EVERY_KEY = """
 registries:
@@ -336,3 +336,13 @@ def test_credentials_for_an_original_are_kept_from_its_mirror() -> None:
     repository = Repository("docker.io", "team/app")
     assert read(MIRRORS).serving(repository).source(asked, repository) is None
     assert Registries().serving(repository).source(asked, repository) == asked
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_every_api_may_be_named(api: str) -> None:
+    assert read(f"{ARTICLE}  api: {api}\n").entries[0].api == api
+
+
+def test_api_that_nobody_knows_is_refused_with_those_that_there_are() -> None:
+    said = problem(f"{ARTICLE}  api: quai\n")
+    assert "api is 'quai': write auto, distribution, docker-hub, quay," in said
