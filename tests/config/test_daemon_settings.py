@@ -115,10 +115,10 @@ class TestWrongFile:
             ("state: {path: 5}", "state.path is 5: write a path"),
             ("argocd: {namespace: Argo CD}", "argocd.namespace is 'Argo CD': write the name of a namespace"),
             (
-                "applications: {namespaces: ['*']}",
-                "applications.namespaces is ['*']: write a list of names of namespaces",
+                "applications: {namespaces: ['team_a']}",
+                "applications.namespaces is ['team_a']: write a list of namespaces",
             ),
-            ("applications: {namespaces: argocd}", "applications.namespaces is 'argocd': write a list of names"),
+            ("applications: {namespaces: argocd}", "applications.namespaces is 'argocd': write a list of namespaces"),
             ("git: {lingr: 5s}", "there is no such setting git.lingr; did you mean git.linger?"),
             ("polling: {linger: 5s}", "there is no such setting polling.linger; did you mean git.linger?"),
             ("state: {zzz: 5s}", "there is no such setting state.zzz; known are state.path"),

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from updater.domain.errors import Misconfigured
-from updater.settings.daemon import Count, Namespace, Settings, Text
+from updater.settings.daemon import Count, Namespace, NamespacePattern, Settings, Text
 from updater.settings.units import Duration, Interval, Size
 
 _LONGEST_SHOWN = 80
@@ -25,7 +25,7 @@ _REMEDIES: Mapping[object, str] = {
     Duration: Duration.remedy,
     Interval: Interval.remedy,
     Size: Size.remedy,
-    tuple[Namespace, ...]: "write a list of names of namespaces, such as [team-a, team-b]; patterns are not understood",
+    tuple[NamespacePattern, ...]: "write a list of namespaces, such as [argocd, team-*] or ['*']",
     tuple[Path, ...]: "write a list of paths, such as [/app/scripts]",
 }
 

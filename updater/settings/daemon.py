@@ -17,6 +17,8 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Namespace = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
+NamespacePattern = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9*?\[\]^!\\-]+|/.+/)$")]
+
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one concern."""
@@ -36,8 +38,8 @@ class Applications(_Section, frozen=True):
     """The API server of a cluster, or a directory of manifests."""
     directory: Path | None = None
     """The directory, when `source` is `directory`; None for a cluster."""
-    namespaces: tuple[Namespace, ...] = ()
-    """Whose Applications are kept up to date; empty: those in `argocd.namespace` alone."""
+    namespaces: tuple[NamespacePattern, ...] = ()
+    """Whose Applications are kept up to date: names, globs, or RE2 between slashes; empty: `argocd.namespace` alone."""
     kubeconfig: Path | None = None
     """None: the cluster the daemon runs in, else what kubectl would use."""
     context: str = ""

@@ -162,3 +162,23 @@ async def test_an_event_is_attached_to_its_application(server: ApiServer, cluste
     assert first["metadata"]["annotations"] == {"a/b": "c"}
     assert first["metadata"]["name"].startswith("demo.")
     assert second["metadata"]["name"] != first["metadata"]["name"]
+
+
+async def test_a_pattern_of_namespaces_is_one_watch_and_leaves_the_others_out(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    for namespace in ("argocd", "team-a", "other"):
+        server.put(application(namespace=namespace))
+        server.put(manifest("team", ref("*", image()), namespace=namespace))
+    kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
+    cluster = await KubernetesCluster.open(["argocd", "team-*"], kubeconfig, pace=PACE)
+    listener = Listener(cluster)
+    events = await listener.until(Listed)
+    assert [event.application.name.namespace for event in events if isinstance(event, Seen)] == ["argocd", "team-a"]
+    assert [event.resource.name.namespace for event in events if isinstance(event, ResourceSeen)] == [
+        "argocd",
+        "team-a",
+    ]
+    assert not any("/namespaces/" in request for request in server.requests)
+    await listener.close()
+    await cluster.close()

@@ -29,6 +29,7 @@ from updater.domain.application import ApplicationName
 from updater.domain.application_sets import ApplicationSetRules
 from updater.domain.change import Edit
 from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFound
+from updater.domain.namespaces import Namespaces
 from updater.domain.resources import ResourceName
 from updater.domain.target import ApplicationTarget
 from updater.ports import ApplicationEvent, ClusterEvent, LabelledSecret, Listed, ResourceGone, ResourceSeen
@@ -86,7 +87,7 @@ class KubernetesCluster:
 
     def __init__(self, connection: Connection, namespaces: Sequence[str], pace: Pace) -> None:
         self._connection = connection
-        self._namespaces = tuple(dict.fromkeys(namespaces)) or ("",)
+        self._namespaces = Namespaces.of(namespaces)
         self._pace = pace
         self._reflectors: set[asyncio.Task[None]] = set()
 
@@ -97,7 +98,7 @@ class KubernetesCluster:
         """Read how the cluster is reached; whether it is, the first request tells.
 
         Args:
-            namespaces: whose Applications are told; empty: all.
+            namespaces: whose Applications are told, by names and patterns; empty: all.
             kubeconfig: None: as the pod that this is, else what kubectl would use.
             context: of the kubeconfig; empty: its current one.
             pace: None: that of production.
@@ -105,6 +106,7 @@ class KubernetesCluster:
         Raises:
             Misconfigured: there is no configuration, or it cannot be used.
         """
+        Namespaces.of(namespaces)
         return cls(await Connection.open(kubeconfig, context), namespaces, pace or Pace())
 
     async def close(self) -> None:
@@ -117,7 +119,7 @@ class KubernetesCluster:
 
     async def events(self) -> AsyncIterator[ClusterEvent]:
         queue: asyncio.Queue[ClusterEvent | Exception] = asyncio.Queue(_QUEUE_SIZE)
-        unlisted = set(self._namespaces)
+        unlisted = set(self._namespaces.watched)
         tasks = {asyncio.create_task(self._reflect(each, queue, unlisted), name=f"watch {each}") for each in unlisted}
         self._reflectors |= tasks
         try:
@@ -152,9 +154,10 @@ class KubernetesCluster:
 
         async def reflect_applications() -> None:
             await governed.wait()
-            await Reflector(self._connection, namespace, tell, self._pace, APPLICATION).run()
+            await Reflector(self._connection, namespace, tell, self._pace, APPLICATION, wanted).run()
 
-        resources = Reflector(self._connection, namespace, tell_resource, self._pace, _IMAGE_UPDATER)
+        wanted = self._namespaces.include
+        resources = Reflector(self._connection, namespace, tell_resource, self._pace, _IMAGE_UPDATER, wanted)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(resources.run(), name=f"watch ImageUpdaters of {namespace or '*'}")

@@ -122,6 +122,8 @@ class Reflector:
     tell: Tell
     pace: Pace = field(default_factory=Pace)
     kind: Kind = APPLICATION
+    wanted: Callable[[str], bool] = lambda _: True
+    """Whether a namespace is told of; what is in others is left out unread."""
     _told: dict[ApplicationName, Any] = field(default_factory=dict)
     """What was last told of each: itself, or why it is unreadable."""
     _version: str = ""
@@ -213,15 +215,18 @@ class Reflector:
         self._version = known.metadata.resource_version or self._version
 
     async def _seen(self, raw: msgspec.Raw) -> ApplicationName:
-        """Tell an object, unless it means what it meant when it was told last."""
+        """Tell an object, unless it means what it meant when it was told last, or nobody wants its namespace."""
+        known = _decode_object(raw).name
+        if not self.wanted(known.namespace):
+            return known
         try:
             seen = self.kind.decode(raw)
         except Misconfigured as error:
-            name, told = _decode_object(raw).name, str(error)
-            if self._told.get(name) != told:
-                self._told[name] = told
-                await self.tell(Unreadable(str(name), told))
-            return name
+            told = str(error)
+            if self._told.get(known) != told:
+                self._told[known] = told
+                await self.tell(Unreadable(str(known), told))
+            return known
         name = seen.name
         if self._told.get(name) != seen:
             self._told[name] = seen
