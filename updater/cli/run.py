@@ -5,11 +5,15 @@ import sys
 from pathlib import Path
 
 import click
+import structlog
 
 from updater.cli import EXIT_FAILED, EXIT_USAGE
+from updater.cli.inherited_flags import given, inherited_flags
 from updater.config.daemon import load_settings
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.logs import configure_logging
+
+log = structlog.get_logger()
 
 
 @click.command()
@@ -20,21 +24,26 @@ from updater.logs import configure_logging
 )
 @click.option("--once", is_flag=True, help="Look at everything once, write what is needed, and exit.")
 @click.option("--dry-run", is_flag=True, help="Decide and log, but write nothing.")
-def run(config: Path | None, once: bool, dry_run: bool) -> None:  # noqa: FBT001 - click passes flags by position
+@inherited_flags
+def run(config: Path | None, once: bool, dry_run: bool, **inherited: str | None) -> None:  # noqa: FBT001 - as click passes flags
     """Keep the images of Argo CD Applications up to date.
 
     Logs go to standard error, one JSON object a line. SIGTERM finishes the write under way and exits 0.
+    The flags of Argo CD Image Updater are understood as well.
     """
+    flags = given(inherited, os.environ)
     try:
-        settings = load_settings(config, os.environ)
+        settings = load_settings(config, flags.environ, flags.names)
     except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)
         sys.exit(EXIT_USAGE)
     configure_logging(settings.log.level, settings.log.format)
+    for name in flags.without_effect:
+        log.warning("flag.unsupported", flag=name, reason="it has no effect: remove it")
     from updater.app import run_daemon  # noqa: PLC0415 - after the settings are known to be good: its imports are heavy
 
     try:
-        healthy = run_daemon(settings, os.environ, once=once, dry_run=dry_run)
+        healthy = run_daemon(settings, flags.environ, once=once, dry_run=dry_run)
     except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)
         sys.exit(EXIT_USAGE)

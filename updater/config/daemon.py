@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ruamel.yaml import YAML, MappingNode
@@ -16,13 +17,20 @@ from updater.domain.schedule import parse_schedule
 from updater.settings.daemon import Settings
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load_settings(
+    path: Path | None, environ: Mapping[str, str], names: Mapping[str, str] = MappingProxyType({})
+) -> Settings:
     """Read the settings: our variables come before AIU's, these before the file, and that before the defaults.
+
+    Args:
+        path: None: no file.
+        environ: all variables.
+        names: what a variable is called in messages, where something else set it.
 
     Raises:
         Misconfigured: with each problem's place, value and remedy on a line of its own.
     """
-    loading = _Loading()
+    loading = _Loading(names)
     if path is not None:
         loading.take_file(path)
     loading.take_variables(variables(environ, loading.problems))
@@ -38,6 +46,8 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 class _Loading:
     """What was read so far, and what was wrong with it."""
 
+    names: Mapping[str, str]
+    """Of variables that something else set."""
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -53,7 +63,8 @@ class _Loading:
             try:
                 value = option.convert_text(variable.text, Path.cwd())
             except Misconfigured as error:
-                self.problems.append(f"variable {variable.name} ({option.path}) {error}")
+                name = self.names.get(variable.name, f"variable {variable.name}")
+                self.problems.append(f"{name} ({option.path}) {error}")
             else:
                 self.values.setdefault(option.section, {})[option.key] = value
 

@@ -8,7 +8,7 @@ from updater.config.options import OPTIONS, Option, nearest
 
 PREFIX = "UPDATER_"
 
-_INHERITED = {
+INHERITED = {
     "ARGOCD_NAMESPACE": "argocd.namespace",
     "IMAGE_UPDATER_WATCH_NAMESPACES": "applications.namespaces",
     "IMAGE_UPDATER_INTERVAL": "polling.interval",
@@ -31,7 +31,7 @@ _SPELLINGS = {
     ("IMAGE_UPDATER_LOGLEVEL", "panic"): "error",
 }
 """AIU's values that are spelled differently here."""
-_UNSUPPORTED = (
+UNSUPPORTED = (
     "MAX_CONCURRENT_APPS",
     "MAX_CONCURRENT_RECONCILES",
     "GIT_COMMIT_METHOD",
@@ -56,7 +56,7 @@ def variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Varia
 
     An empty variable sets nothing, as a manifest's placeholder.
     """
-    for name, path in _INHERITED.items():
+    for name, path in INHERITED.items():
         text = environ.get(name, "").strip()
         if text:
             yield Variable(name, OPTIONS[path], _SPELLINGS.get((name, text.lower()), text))
@@ -73,7 +73,7 @@ def variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Varia
 
 def unsupported_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Name the variables of AIU that ask for something the daemon does not do; they are worth a warning each."""
-    return tuple(name for name in _UNSUPPORTED if environ.get(name, "").strip().lower() not in ("", "false", "0"))
+    return tuple(name for name in UNSUPPORTED if environ.get(name, "").strip().lower() not in ("", "false", "0"))
 
 
 def _service_link(name: str) -> bool:
