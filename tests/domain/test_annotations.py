@@ -293,3 +293,7 @@ def test_chart_is_tracked_by_its_versions() -> None:
 )
 def test_what_has_no_meaning_for_a_chart_is_refused(key: str, value: str, said: str) -> None:
     assert said in chart_problem(**{key: value})
+
+
+def test_old_spelling_of_the_image_comes_before_a_new_one_of_the_application() -> None:
+    assert image({"app.tag-match": "regexp:^a", "allow-tags": "regexp:^b"}).policy.allow_tags == "regexp:^a"

@@ -14,6 +14,7 @@ import msgspec
 
 from updater.domain.annotations import APPLICATION_KEYS, IMAGE_KEYS, POLICY_KEYS
 from updater.domain.errors import Misconfigured
+from updater.domain.migration import field_of
 from updater.domain.resources import (
     ApplicationRef,
     ImageUpdater,
@@ -175,12 +176,6 @@ def convert_image_updater(manifest: object, default_namespace: str) -> ImageUpda
 
 def _unreadable(error: Exception) -> Misconfigured:
     return Misconfigured(f"the ImageUpdater cannot be read: {error}")
-
-
-def field_of(key: str) -> str:
-    """Spell an annotation's key as the resource's field."""
-    first, *others = key.split("-")
-    return first + "".join(part.capitalize() for part in others)
 
 
 COMMON_FIELDS: Mapping[str, str] = {

@@ -92,6 +92,11 @@ def load_manifests(root: Path, known: Files, default_namespace: str) -> dict[Pat
     return files
 
 
+def load_manifest(path: Path, default_namespace: str) -> ManifestFile:
+    """Read one file; what is wrong with it is in what is returned."""
+    return _load(ManifestFile(path, ()), None, default_namespace)
+
+
 def rewrite(path: Path, change: Callable[[str], str]) -> bool:
     """Replace a file by a changed one, whole or not at all; False when the change changes nothing.
 

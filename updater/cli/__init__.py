@@ -14,6 +14,8 @@ _COMMANDS = {
     "explain": "Show what is decided for an application, and why.",
     "edit": "Show the edit that write-back would make to a file.",
     "template": "Render a commit message's template with sample data.",
+    "lint": "Check Applications, resources and settings offline.",
+    "migrate": "Turn annotations into ImageUpdaters, or back.",
     "version": "Print the version.",
 }
 

@@ -193,10 +193,8 @@ class _Settings:
 
     def __getitem__(self, key: str) -> str:
         """Return the image's own value of a key, else the application's where the key may be given there, else ours."""
-        keys = [f"{self.alias}.{key}", *([key] if key not in IMAGE_KEYS else [])]
-        for deprecated, present in DEPRECATED.items():
-            if present == key:
-                keys += [f"{self.alias}.{deprecated}", deprecated]
+        spellings = [key, *(old for old, present in DEPRECATED.items() if present == key)]
+        keys = [f"{self.alias}.{each}" for each in spellings] + (spellings if key not in IMAGE_KEYS else [])
         own = next((self.annotations[key].strip() for key in keys if self.annotations.get(key, "").strip()), "")
         return own or self.defaults.get(key, "")
 

@@ -60,6 +60,12 @@ def govern(
     return TrackedApplication(application, tuple(images), tuple(problems), tuple(warnings), outcomes)
 
 
+def written_as_annotations(application: Application, claims: Sequence[Claim]) -> list[tuple[Claim, Mapping[str, str]]]:
+    """Say for each claim that owns images what the Application's annotations would have to be without it."""
+    plan = _share_out(application, claims, {})
+    return [(view.owner, view.annotations) for view in plan.views if view.owner is not None]
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     """An Application as one owner of some of its images has it: every setting an annotation."""
