@@ -276,8 +276,8 @@ class WriteMemory(Protocol):
 
     async def memory(self, name: ApplicationName, alias: str, target: Target) -> Memory: ...
 
-    async def begin(self, name: ApplicationName, pending: Sequence[PendingWrite]) -> None:
-        """Note before a push what it carries."""
+    async def begin(self, pending: Mapping[ApplicationName, Sequence[PendingWrite]]) -> None:
+        """Note before a push what it carries, of all applications at once."""
         ...
 
     async def pending(self, name: ApplicationName, alias: str, target: Target) -> PendingWrite | None: ...
@@ -292,6 +292,10 @@ class WriteMemory(Protocol):
         at: datetime,
     ) -> None:
         """Record a confirmed write, and forget that it was pending."""
+        ...
+
+    async def finish(self, writes: Mapping[ApplicationName, Sequence[PendingWrite]], at: datetime) -> None:
+        """Record the confirmed writes of many applications at once."""
         ...
 
     async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:

@@ -60,7 +60,7 @@ def _content(path: Path) -> bytes:
 
 
 async def test_a_restart_returns_the_same(path: Path) -> None:
-    build = Build(AMD64, NOW)
+    build = Build(AMD64, NOW, (("org.opencontainers.image.revision", "4f1c2ab"),))
     due = Due(NOW, NOW + timedelta(minutes=2))
     secret_key = PollKey(REPOSITORY, parse_credential_source("secret:argocd/acr#acr"))
     pending = PendingWrite(TARGET, "other", ImageVersion("v3", "sha256:1"), "c0ffee")
@@ -71,7 +71,7 @@ async def test_a_restart_returns_the_same(path: Path) -> None:
         await store.set_due(secret_key, replace(due, polled_at=NOW + timedelta(1)))
         await store.written(NAME, "app", TARGET, V2, "deadbeef", NOW)
         await store.rejected(NAME, "app", TARGET, ImageVersion("v3"))
-        await store.begin(NAME, [pending])
+        await store.begin({NAME: [pending]})
     async with opened(path) as store:
         assert await store.builds(["sha256:1", "sha256:2"], [AMD64]) == {"sha256:1": (build,)}
         assert await store.digests(REPOSITORY) == {"v1": "sha256:1"}
@@ -93,6 +93,28 @@ async def test_rejected_version_that_is_written_again_is_remembered_as_released(
         assert await store.memory(NAME, "app", TARGET) == Memory(ImageVersion("v3"), released=V2)
         await store.forget_release(NAME, "app", TARGET)
         assert await store.memory(NAME, "app", TARGET) == Memory(ImageVersion("v3"))
+
+
+async def test_writes_of_many_applications_are_one_transaction(path: Path) -> None:
+    applications = [NAME._replace(name=f"app-{number}") for number in range(500)]
+    writes = {name: [PendingWrite(TARGET, "app", V2, "c0ffee")] for name in applications}
+    async with opened(path) as store:
+        commits: list[str] = []
+        await store._database._connection.set_trace_callback(
+            lambda sql: commits.append(sql) if sql == "COMMIT" else None
+        )
+        await store.begin(writes)
+        await store.finish(writes, NOW)
+        assert len(commits) == 2
+        assert store.handover_version == 1
+        assert {await store.pending(name, "app", TARGET) for name in applications} == {None}
+        assert {(await store.memory(name, "app", TARGET)).written for name in applications} == {V2}
+
+
+async def test_nothing_to_finish_changes_nothing(path: Path) -> None:
+    async with opened(path) as store:
+        await store.finish({}, NOW)
+        assert store.handover_version == 0
 
 
 async def test_an_unchanged_list_writes_nothing(path: Path) -> None:
@@ -155,7 +177,7 @@ async def test_unused_metadata_is_forgotten_once_a_day_without_a_restart(
 async def test_passwords_in_urls_do_not_reach_the_disk(path: Path) -> None:
     target = replace(TARGET, branch=TARGET.branch._replace(url="https://bot:hunter22@git.example.com/a.git"))
     async with opened(path) as store:
-        await store.begin(NAME, [PendingWrite(target, "app", V2, "c0ffee")])
+        await store.begin({NAME: [PendingWrite(target, "app", V2, "c0ffee")]})
         await store.written(NAME, "app", target, V2, "c0ffee", NOW)
         assert await store.memory(NAME, "app", TARGET) == Memory(V2)
     assert b"hunter22" not in _content(path)
@@ -215,7 +237,7 @@ from updater.ports import PendingWrite
 
 async def main() -> None:
     store = await SqliteStore.open(Path(sys.argv[1]))
-    await store.begin(NAME, [PendingWrite(TARGET, "app", V2, "c0ffee")])
+    await store.begin({NAME: [PendingWrite(TARGET, "app", V2, "c0ffee")]})
     await store.record(KEY, snapshot("v1"))
     async with store._database.transaction() as connection:
         await connection.execute("DELETE FROM tags")

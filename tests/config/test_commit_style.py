@@ -38,7 +38,11 @@ def test_text_comes_before_the_file(tmp_path: Path) -> None:
     assert subject(Git(commit_message_template="of the text", commit_message_file=file)) == "of the text"
 
 
-@pytest.mark.parametrize("content", [b"{{ .AppName", b"\xff\xfe", None], ids=["broken", "no text", "missing"])
+@pytest.mark.parametrize(
+    "content",
+    [b"{{ .AppName", b"{{ .Nothing }}", b"{{ if .Applications }}{{ .Nothing }}{{ end }}", b"\xff\xfe", None],
+    ids=["broken", "asks for nothing", "asks for nothing in a batch", "no text", "missing"],
+)
 def test_template_that_cannot_be_read_is_said_and_stops_nothing(
     tmp_path: Path,
     said: list[EventDict],
@@ -48,7 +52,7 @@ def test_template_that_cannot_be_read_is_said_and_stops_nothing(
     if content is not None:
         file.write_bytes(content)
     assert subject(Git(commit_message_file=file)) == "build: automatic update of demo"
-    assert [event["event"] for event in said] == ["git.template_failed"]
+    assert [(event["event"], str(file) in event["reason"]) for event in said] == [("git.template_failed", True)]
 
 
 def test_sign_off_is_of_the_author() -> None:

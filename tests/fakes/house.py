@@ -29,7 +29,8 @@ SETTINGS = Settings(
 )
 _PACE = Pace(linger=0.01, first_retry=0.02)
 _PATIENCE = Pace(first_retry=3600, longest_retry=3600)
-_SECONDS = 5.0
+_SECONDS = 30.0
+"""Patience for what has to come, on the slowest of machines."""
 
 LogEvent = MutableMapping[str, Any]
 

@@ -64,9 +64,9 @@ class MemoryStore:
     async def memory(self, name: ApplicationName, alias: str, target: Target) -> Memory:
         return self.memories.get((name, alias, target), Memory())
 
-    async def begin(self, name: ApplicationName, pending: Sequence[PendingWrite]) -> None:
-        for each in pending:
-            self.pending_writes[name, each.alias, each.target] = each
+    async def begin(self, pending: Mapping[ApplicationName, Sequence[PendingWrite]]) -> None:
+        for name, writes in pending.items():
+            self.pending_writes |= {(name, each.alias, each.target): each for each in writes}
 
     async def pending(self, name: ApplicationName, alias: str, target: Target) -> PendingWrite | None:
         return self.pending_writes.get((name, alias, target))
@@ -86,6 +86,11 @@ class MemoryStore:
         self.memories[key] = Memory(written=version, released=released)
         self.commits[key] = (commit, at)
         self.pending_writes.pop(key, None)
+
+    async def finish(self, writes: Mapping[ApplicationName, Sequence[PendingWrite]], at: datetime) -> None:
+        for name, of_one in writes.items():
+            for each in of_one:
+                await self.written(name, each.alias, each.target, each.version, each.commit, at)
 
     async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
         key = (name, alias, target)

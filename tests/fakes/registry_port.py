@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from updater.domain.candidates import Build, Snapshot, TagRecord
+from updater.domain.candidates import Build, Labels, Snapshot, TagRecord
 from updater.domain.errors import RepositoryNotFound, UpdaterError
 from updater.domain.image import Repository
 from updater.domain.platform import Platform
@@ -26,10 +26,12 @@ class InMemoryRegistry:
     intervals: dict[Repository, float] = field(default_factory=dict)
     _last: dict[tuple[PollKey, Wants], Snapshot] = field(default_factory=dict)
 
-    def push(self, image: str, *tags: str, created: datetime | None = None, digest: str = "") -> None:
+    def push(
+        self, image: str, *tags: str, created: datetime | None = None, digest: str = "", labels: Labels = ()
+    ) -> None:
         """Add tags, or move them to another digest."""
         repository = parse_reference(image).repository
-        builds = (Build(Platform("linux", "amd64"), created),) if created else None
+        builds = (Build(Platform("linux", "amd64"), created, labels),) if created else None
         for tag in tags:
             self.tags.setdefault(repository, {})[tag] = TagRecord(
                 tag, digest or f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}", builds

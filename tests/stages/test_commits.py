@@ -1,9 +1,11 @@
 """Commits as the writer makes them: a broken template stops nothing, a key that cannot sign stops everything."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.fakes.cluster import helm_application
-from tests.fakes.house import House
+from tests.fakes.house import House, now
 from updater.domain.errors import Misconfigured
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import Template
@@ -70,3 +72,14 @@ async def test_key_that_cannot_sign_writes_nothing_until_it_can(house: House) ->
         await house.hear("image.updated")
     assert failed["reason"] == "the key cannot sign"
     assert house.git.log(URL)[-1].signature
+
+
+async def test_labels_of_a_newest_build_reach_the_message(house: House) -> None:
+    asked = '{{ range .AppChanges }}{{ .NewTag }} is {{ index .Labels "revision" }}{{ end }}'
+    house.commits = Commits(AUTHOR, CommitStyle(Template.parse(asked)))
+    house.cluster.put(helm_application("one", IMAGE, {"app.update-strategy": "newest-build"}))
+    house.registry.push(IMAGE, "v1.0", created=now() - timedelta(days=2))
+    house.registry.push(IMAGE, "v2.0", created=now() - timedelta(days=1), labels=(("revision", "4f1c2ab"),))
+    async with house.running():
+        await house.hear("image.updated")
+    assert house.git.log(URL)[-1].message.startswith("v2.0 is 4f1c2ab\n")

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from typing import cast
 
+import msgspec
 import pytest
 
 from tests.fakes.cluster import helm_application
-from tests.fakes.house import House, eventually
+from tests.fakes.house import SETTINGS, House, eventually
 from updater.domain.application import ApplicationName, Parameter
 from updater.domain.errors import GitAuthError, GitError, PushRefused, RegistryError
 from updater.ports import Unreadable
+from updater.settings.daemon import Polling
+from updater.settings.units import Interval
 from updater.stages.reporter import Reporter
 
 IMAGE = "registry.example.com/team/app"
@@ -429,6 +432,7 @@ async def test_round_is_summarised_in_the_words_operators_know(house: House) -> 
 
 
 async def test_applications_of_one_repository_share_its_polls(house: House) -> None:
+    house.settings = msgspec.structs.replace(SETTINGS, polling=Polling(interval=Interval(3600)))
     house.cluster.put(*(helm_application(f"app{number}", IMAGE) for number in range(50)))
     await house.run_once()
     assert sum(house.registry.looks.values()) == 1

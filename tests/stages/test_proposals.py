@@ -163,13 +163,25 @@ async def test_each_application_may_have_a_branch_of_its_own(house: House) -> No
     assert TWO not in house.git.log(URL, "update/one-v2.0")[-1].files
 
 
-async def test_broken_template_stops_its_own_application_alone(house: House) -> None:
-    house.cluster.put(helm_application("two", IMAGE, {"git-branch": "main:{{ .Nope }}"}))
+@pytest.mark.parametrize("template", ["{{ .Nope }}", "{{ .AppName", "x-{{ nope .AppName }}"])
+async def test_broken_template_is_said_at_once_and_stops_its_own_application_alone(house: House, template: str) -> None:
+    house.cluster.put(helm_application("two", IMAGE, {"git-branch": f"main:{template}"}))
+    async with house.running():
+        wrong = await house.hear("image.misconfigured")
+        await house.hear("image.proposed")
+    assert wrong["application"] == "argocd/two"
+    assert wrong["reason"].startswith(f"annotation git-branch is {template!r}: ")
+    assert len(house.said("image.misconfigured")) == 1
+    assert not house.said("image.write_failed")
+
+
+async def test_template_that_leaves_no_name_stops_its_own_application_alone(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, {"git-branch": "main:{{ if false }}x{{ end }}"}))
     async with house.running():
         failed = await house.hear("image.write_failed")
         await house.hear("image.proposed")
     assert failed["application"] == "argocd/two"
-    assert ".Nope" in failed["reason"]
+    assert "which no branch can have" in failed["reason"]
 
 
 async def test_two_bases_cannot_share_a_branch(house: House) -> None:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import structlog
 
+from updater.domain.application import ApplicationName
+from updater.domain.change import Change
+from updater.domain.image import ImageVersion
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import Template, TemplateError
 from updater.settings.daemon import DEFAULT_COMMIT_TEMPLATE, Git
@@ -11,18 +14,29 @@ from updater.settings.daemon import DEFAULT_COMMIT_TEMPLATE, Git
 log = structlog.get_logger()
 
 
+_SAMPLE = [
+    Change(ApplicationName("argocd", name), "app", "ghcr.io/team/app", ImageVersion("v1.0"), ImageVersion("v2.0"))
+    for name in ("one", "other")
+]
+
+
 def load_commit_style(git: Git) -> CommitStyle:
-    """Read the template; one that cannot be read is said, and the built-in message stands in for it."""
+    """Read the template, and try it; one that is no good is said, and the built-in message stands in for it."""
     style = CommitStyle(signed_off_by=f"{git.user} <{git.email}>" if git.commit_sign_off else "")
+    file = git.commit_message_file or DEFAULT_COMMIT_TEMPLATE
+    place = "git.commit_message_template" if git.commit_message_template else f"commit message template {file}"
     try:
-        text = git.commit_message_template or _file(git.commit_message_file)
-        return CommitStyle(Template.parse(text), style.signed_off_by) if text.strip() else style
+        text = git.commit_message_template or _text(file, asked_for=git.commit_message_file is not None)
+        if not text.strip():
+            return style
+        written = CommitStyle(Template.parse(text), style.signed_off_by)
+        for changes in (_SAMPLE[:1], _SAMPLE):
+            written.message(changes)
     except (TemplateError, OSError, UnicodeDecodeError) as error:
-        log.warning("git.template_failed", reason=str(error), remedy="the built-in message is used")
+        log.warning("git.template_failed", reason=f"{place}: {error}", remedy="the built-in message is used")
         return style
+    return written
 
 
-def _file(path: Path | None) -> str:
-    if path is None and not DEFAULT_COMMIT_TEMPLATE.is_file():
-        return ""
-    return (path or DEFAULT_COMMIT_TEMPLATE).read_text("utf-8")
+def _text(file: Path, *, asked_for: bool) -> str:
+    return file.read_text("utf-8") if asked_for or file.is_file() else ""

@@ -11,6 +11,7 @@ _KEY_DIGITS = 8
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEADS = "refs/heads/"
+_TAKEN = ("@", "HEAD")
 
 
 def split_branch(text: str) -> tuple[str, str]:
@@ -47,13 +48,11 @@ def base_branch(name: str, place: str) -> str:
 
 
 def is_legal(name: str) -> bool:
-    """Tell whether Git lets a branch have this name."""
+    """Tell whether Git lets a branch have this name: whether `refs/heads/<name>` is a name at all."""
     parts = name.split("/")
     return not (
         _FORBIDDEN.search(name)
-        or name.startswith("-")
         or name.endswith(".")
-        or name in ("@", "HEAD")
         or any(not part or part.startswith(".") or part.endswith(".lock") for part in parts)
     )
 
@@ -61,7 +60,8 @@ def is_legal(name: str) -> bool:
 def legal_name(text: str) -> str:
     """Make a name that Git allows out of a rendered template: what it forbids becomes `-`, what is too long is cut.
 
-    A cut name ends in a hash of the whole, so that two long names do not become one.
+    A cut name ends in a hash of the whole, so that two long names do not become one. What `git branch` takes for
+    something else is no name for a branch of ours, though the server would have it.
 
     Raises:
         Misconfigured: nothing is left of it.
@@ -74,7 +74,7 @@ def legal_name(text: str) -> str:
         key = hashlib.sha256(raw).hexdigest()[:_KEY_DIGITS]
         cut = raw[: MOST_BYTES - _KEY_DIGITS - 1].decode("utf-8", "ignore")
         name = f"{cut.rstrip('/.')}-{key}"
-    if not is_legal(name):
+    if not is_legal(name) or name in _TAKEN:
         raise Misconfigured(f"annotation git-branch gives the name {text!r}, which no branch can have: correct it")
     return name
 

@@ -6,6 +6,9 @@ from datetime import datetime
 from updater.domain.image import Repository
 from updater.domain.platform import Platform
 
+Labels = tuple[tuple[str, str], ...]
+"""Names and values that an image was given by whoever built it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Build:
@@ -14,6 +17,8 @@ class Build:
     platform: Platform
     created: datetime | None
     """The publisher's word (config `created`); None when the image does not say."""
+    labels: Labels = ()
+    """As far as its config was read; for commit messages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from updater.domain.branches import legal_name
 from updater.domain.change import Change
+from updater.domain.errors import Misconfigured
 from updater.domain.target import GitTarget
 from updater.formats.commit import repository_name
-from updater.formats.gotemplate import Struct, Template
+from updater.formats.gotemplate import Struct, Template, TemplateError
 
 _KEY_DIGITS = 8
+_parse = lru_cache(maxsize=256)(Template.parse)
 
 
 def branch_name(changes: Sequence[Change], target: GitTarget) -> str:
@@ -18,6 +21,19 @@ def branch_name(changes: Sequence[Change], target: GitTarget) -> str:
     Raises:
         Misconfigured: the template is broken, or leaves no name.
     """
+    return legal_name(_rendered(changes, target))
+
+
+def check_branch_template(changes: Sequence[Change], target: GitTarget) -> None:
+    """Render it for changes that might come; whether a name is left can be told of real ones alone.
+
+    Raises:
+        Misconfigured: the template is broken, or asks for what is not there.
+    """
+    _rendered(changes, target)
+
+
+def _rendered(changes: Sequence[Change], target: GitTarget) -> str:
     images = [_image(change) for change in changes]
     data = Struct(
         Images=images,
@@ -26,7 +42,10 @@ def branch_name(changes: Sequence[Change], target: GitTarget) -> str:
         AppNamespace=changes[0].application.namespace,
         TargetKey=target_key(target),
     )
-    return legal_name(Template.parse(target.branch.target).render(data))
+    try:
+        return _parse(target.branch.target).render(data)
+    except TemplateError as error:
+        raise Misconfigured(f"annotation git-branch is {target.branch.target!r}: {error}") from None
 
 
 def target_key(target: GitTarget) -> str:

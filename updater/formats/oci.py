@@ -5,6 +5,7 @@ Everything comes from strangers: sizes are bounded by who reads the bytes, shape
 
 import hashlib
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from updater.domain.candidates import Labels
 from updater.domain.platform import Platform, normalised_platform
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -28,6 +30,10 @@ _ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,65536}")
 _ATTESTATION = "vnd.docker.reference.type"
 _MOST_CHILDREN = 500
+_STANDARD_LABELS = "org.opencontainers.image."
+_MOST_LABELS = 1024
+_LONGEST_LABEL = 320
+"""Characters of all of an image's labels, and of one, with their names."""
 _FIRST_YEAR = 2
 """Go writes the year 1 for a time that was never set."""
 
@@ -64,7 +70,7 @@ class _Manifest(msgspec.Struct, rename="camel"):
 
 
 class _Container(msgspec.Struct):
-    labels: dict[str, str] | None = msgspec.field(name="Labels", default=None)
+    labels: dict[str, object] | None = msgspec.field(name="Labels", default=None)
 
 
 class _Config(_PlatformField):
@@ -125,7 +131,8 @@ class ImageConfig:
 
     platform: Platform | None
     created: datetime | None
-    labels: Mapping[str, str]
+    labels: Labels
+    """The standard ones first; those that are long, or too many, are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +225,19 @@ def decode_config(body: bytes) -> ImageConfig:
     """
     config = _decode(body, _Config, "image config")
     labels = config.config.labels if config.config else None
-    return ImageConfig(_platform(config), _created(config.created), labels or {})
+    return ImageConfig(_platform(config), _created(config.created), _labels(labels or {}))
+
+
+def _labels(found: Mapping[str, object]) -> Labels:
+    """Keep what fits: every tag that is compared by its build carries them about."""
+    kept: list[tuple[str, str]] = []
+    left = _MOST_LABELS
+    for key, value in sorted(found.items(), key=lambda each: (not each[0].startswith(_STANDARD_LABELS), each[0])):
+        size = len(key) + len(value) if isinstance(value, str) else left + 1
+        if isinstance(value, str) and size <= min(left, _LONGEST_LABEL):
+            kept.append((sys.intern(key), value))
+            left -= size
+    return tuple(kept)
 
 
 def _created(text: str | None) -> datetime | None:

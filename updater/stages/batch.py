@@ -43,7 +43,13 @@ class Planned:
             image=self.decided.image.image.written,
             previous=self.current.version,
             version=self.update.version,
+            labels=self._labels(),
         )
+
+    def _labels(self) -> Mapping[str, str]:
+        """Give the labels behind the new version; of several platforms, those of the first that has one."""
+        builds = self.decided.election.record_of(self.update.version).builds or ()
+        return {key: value for build in reversed(builds) for key, value in build.labels}
 
 
 @dataclass(slots=True)

@@ -178,21 +178,17 @@ class BranchWriter:
         return made
 
     async def _note_pending(self, made: Plan, commit: str) -> None:
-        by_application: dict[ApplicationName, list[PendingWrite]] = {}
         for each in made.planned:
             image = each.decided.image
             if each.update.released:
                 await self.memory.rejected(each.decided.tracked.name, image.alias, image.target, each.update.released)
-            pending = PendingWrite(image.target, image.alias, each.update.version, commit)
-            by_application.setdefault(each.decided.tracked.name, []).append(pending)
-        for name, writes in by_application.items():
-            await self.memory.begin(name, writes)
+        await self.memory.begin(_writes(made.planned, commit))
 
-    async def _record(self, planned: Iterable[Planned], commit: str) -> None:
+    async def _record(self, planned: Sequence[Planned], commit: str) -> None:
+        await self.memory.finish(_writes(planned, commit), self.now())
         for each in planned:
-            name, image = each.decided.tracked.name, each.decided.image
-            await self.memory.written(name, image.alias, image.target, each.update.version, commit, self.now())
-            self.board.updated(name, image.alias, each.current.version, each.update, commit)
+            tracked, alias = each.decided.tracked.name, each.decided.image.alias
+            self.board.updated(tracked, alias, each.current.version, each.update, commit)
 
     async def _settle(self, made: Plan) -> Waiting:
         """Report what needed no write, or could not be written; the latter is tried again."""
@@ -200,30 +196,35 @@ class BranchWriter:
             for each in made.planned:
                 name, alias = each.decided.tracked.name, each.decided.image.alias
                 self.board.would_update(name, alias, each.current.version, each.update)
+        await self._remember(made.settled)
         for decided, decision in made.settled:
             self._proposals.forget(decided.identity)
-            await self._remember(decided, decision)
             self.board.write_settled(decided.tracked.name, decided.image.alias)
             self.board.decided(decided.tracked.name, decided.image.alias, decision, decided.election, decided.current)
         for decided, reason in made.failed:
             self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
         return {decided.identity: decided for decided, _ in made.failed}
 
-    async def _remember(self, decided: UpdateDecided, decision: Decision) -> None:
-        """Remember what the target was seen to hold: a rollback of it by a person is one all the same."""
-        name, image = decided.tracked.name, decided.image
-        if isinstance(decision, Hold) and decision.rejected:
-            await self.memory.rejected(name, image.alias, image.target, decision.rejected)
-        if not isinstance(decision, UpToDate) or not decision.version:
-            return
-        pending = await self.memory.pending(name, image.alias, image.target)
-        recovered = pending is not None and pending.version == decision.version
-        commit = pending.commit if pending is not None and recovered else ""
-        await self.memory.written(name, image.alias, image.target, decision.version, commit, self.now())
-        if recovered:
-            keys = {"application": str(name), "alias": image.alias, "to": str(decision.version), "commit": commit}
-            log.info("write_back.merged" if _has_own_branch(decided) else "write_back.recovered", **keys)
-            await self._refresh(decided.tracked.application)
+    async def _remember(self, settled: Iterable[tuple[UpdateDecided, Decision]]) -> None:
+        """Remember what the targets were seen to hold: a rollback of it by a person is one all the same."""
+        seen: dict[ApplicationName, list[PendingWrite]] = {}
+        arrived: dict[ApplicationName, Application] = {}
+        for decided, decision in settled:
+            name, image = decided.tracked.name, decided.image
+            if isinstance(decision, Hold) and decision.rejected:
+                await self.memory.rejected(name, image.alias, image.target, decision.rejected)
+            if not isinstance(decision, UpToDate) or not decision.version:
+                continue
+            pending = await self.memory.pending(name, image.alias, image.target)
+            recovered = pending is not None and pending.version == decision.version
+            commit = pending.commit if pending is not None and recovered else ""
+            seen.setdefault(name, []).append(PendingWrite(image.target, image.alias, decision.version, commit))
+            if recovered:
+                keys = {"application": str(name), "alias": image.alias, "to": str(decision.version), "commit": commit}
+                log.info("write_back.merged" if _has_own_branch(decided) else "write_back.recovered", **keys)
+                arrived[name] = decided.tracked.application
+        await self.memory.finish(seen, self.now())
+        await self._refresh_all(arrived)
 
     async def _refresh_all(self, applications: Mapping[ApplicationName, Application]) -> None:
         """Ask Argo CD to look now, for a few applications at a time."""
@@ -259,6 +260,16 @@ def _log_pushed(branch: Branch, name: str, commit: str, made: Plan) -> None:
     )
 
 
+def _writes(planned: Iterable[Planned], commit: str) -> dict[ApplicationName, list[PendingWrite]]:
+    """Say what a commit writes, in the store's words."""
+    writes: dict[ApplicationName, list[PendingWrite]] = {}
+    for each in planned:
+        image = each.decided.image
+        write = PendingWrite(image.target, image.alias, each.update.version, commit)
+        writes.setdefault(each.decided.tracked.name, []).append(write)
+    return writes
+
+
 def _has_own_branch(decided: UpdateDecided) -> bool:
     target = decided.image.target
     return isinstance(target, GitTarget) and bool(target.branch.target)
@@ -269,19 +280,19 @@ async def _read(
     head: str,
     batch: Sequence[UpdateDecided],
 ) -> tuple[Files, dict[Hashable, tuple[UpdateDecided, str]]]:
-    """Read what the batch needs; what cannot be read for one update alone keeps none of the others waiting."""
+    """Read what the batch needs; what cannot be read for one update alone keeps none of the others waiting.
+
+    It is looked for by halves: the rest of a large batch costs a few reads more, and not one for each update.
+    """
     try:
         return await _read_together(remote, head, batch), {}
-    except EditError:
-        pass
-    files: dict[str, bytes | None] = {}
-    unreadable: dict[Hashable, tuple[UpdateDecided, str]] = {}
-    for decided in batch:
-        try:
-            files.update(await _read_together(remote, head, [decided]))
-        except EditError as error:
-            unreadable[decided.identity] = (decided, str(error))
-    return files, unreadable
+    except EditError as error:
+        if len(batch) == 1:
+            return {}, {batch[0].identity: (batch[0], str(error))}
+    middle = len(batch) // 2
+    files, unreadable = await _read(remote, head, batch[:middle])
+    more_files, more_unreadable = await _read(remote, head, batch[middle:])
+    return {**files, **more_files}, {**unreadable, **more_unreadable}
 
 
 async def _read_together(remote: GitBranch, head: str, batch: Sequence[UpdateDecided]) -> Files:

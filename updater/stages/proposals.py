@@ -5,13 +5,15 @@ what it held before; after a restart the decisions tell it again.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from updater.domain.change import Change
 from updater.domain.errors import GitError, Misconfigured
-from updater.domain.messages import ImageIdentity, UpdateDecided
+from updater.domain.image import ImageVersion
+from updater.domain.messages import ImageIdentity, Problem, TrackedApplication, UpdateDecided
 from updater.domain.target import Branch, GitTarget, repository_key
-from updater.formats.branch_name import branch_name
+from updater.formats.branch_name import branch_name, check_branch_template
 from updater.formats.commit import BRANCH_TRAILER, trailer
 from updater.ports import Tip
 from updater.stages.batch import Plan, Planned, planned_by_application
@@ -76,6 +78,26 @@ class Proposals:
             proposal.wanted.pop(identity, None)
             if not proposal.wanted:
                 del self._known[place]
+
+
+def with_sound_branches(tracked: TrackedApplication) -> TrackedApplication:
+    """Leave out the images whose branch has a template that cannot be rendered, each with the reason."""
+    sample = [
+        Change(tracked.name, each.alias, each.image.written, ImageVersion("1.0"), ImageVersion("2.0"))
+        for each in tracked.images
+    ]
+    problems: list[Problem] = []
+    for each in tracked.images:
+        if isinstance(each.target, GitTarget) and "{{" in each.target.branch.target:
+            try:
+                check_branch_template(sample, each.target)
+            except Misconfigured as error:
+                problems.append(Problem(each.alias, str(error)))
+    if not problems:
+        return tracked
+    unsound = {problem.alias for problem in problems}
+    images = tuple(each for each in tracked.images if each.alias not in unsound)
+    return replace(tracked, images=images, problems=(*tracked.problems, *problems))
 
 
 def check_ours(tip: Tip, name: str, address: str) -> None:

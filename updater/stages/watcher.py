@@ -13,6 +13,7 @@ from updater.domain.places import Places
 from updater.domain.selection import Selection
 from updater.ports import ApplicationSource, Gone, Listed, Readable, ResourceGone, ResourceSeen, Seen, Unreadable
 from updater.stages.board import Board
+from updater.stages.proposals import with_sound_branches
 
 log = structlog.get_logger()
 
@@ -78,6 +79,7 @@ class Watcher:
         """Pass on what is said about an application, if it is anything, and new."""
         claims = self.selection.claims(application.name)
         tracked = govern(application, claims, self.defaults, self.argocd_namespace)
+        tracked = with_sound_branches(tracked) if tracked else None
         if tracked is None:
             await self._untrack(application.name)
         elif self.told.get(application.name) != tracked:

@@ -26,7 +26,7 @@ class Listener:
     async def until(self, last: type[ClusterEvent]) -> list[ClusterEvent]:
         """Take events up to the first of a kind."""
         taken: list[ClusterEvent] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not taken or not isinstance(taken[-1], last):
                 taken.append(await anext(self.events))
         return taken

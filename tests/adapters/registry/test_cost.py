@@ -182,6 +182,17 @@ async def test_restarted_client_reads_no_manifest_again(registry: FaultyRegistry
     assert not any("/manifests/" in each or "/blobs/" in each for each in registry.asked_since(start))
 
 
+async def test_labels_come_with_the_builds_also_after_a_restart(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "a")
+    async with desk(registry) as at:
+        first = tag(await at.look(NEWEST_BUILD), "a").builds
+        store = at.store
+    async with desk(registry, store=store) as at:
+        assert tag(await at.look(NEWEST_BUILD), "a").builds == first
+    assert first is not None
+    assert first[0].labels == (("org.opencontainers.image.version", "a"),)
+
+
 async def test_tags_that_filters_drop_cost_nothing(registry: FaultyRegistry) -> None:
     for name in ("keep-1", "drop-1", "drop-2"):
         registry.push(NAME, name)

@@ -224,14 +224,23 @@ async def test_faulty_registry_holds_no_other_up(registry: FaultyRegistry, stran
     assert all(len(look.tags) == len(TAGS) for look in looks)
 
 
-async def test_dead_registry_is_left_alone_and_found_again(registry: FaultyRegistry) -> None:
-    registry.plan(faults.status(502), times=6)
+async def test_dead_registry_is_left_alone(registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "_FIRST_PAUSE", 3600)
+    registry.plan(faults.status(502), times=99)
     async with desk(registry) as at:
         reasons = []
         for _ in range(6):
             with pytest.raises(RegistryError) as failed:
                 await at.look(Policy())
             reasons.append(str(failed.value))
-        assert len(registry.asked) == 5 + 2  # two of them to authenticate
-        assert "is left alone" in reasons[-1]
+    assert len(registry.asked) == 5 + 2  # two of them to authenticate
+    assert "is left alone" in reasons[-1]
+
+
+async def test_registry_that_was_left_alone_is_found_again(registry: FaultyRegistry) -> None:
+    registry.plan(faults.status(502), times=6)
+    async with desk(registry) as at:
+        for _ in range(5):
+            with pytest.raises(RegistryError):
+                await at.look(Policy())
         assert {tag.name for tag in (await recovered(at, Policy())).tags} == set(TAGS)

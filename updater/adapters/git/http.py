@@ -1,6 +1,7 @@
 """Git's smart HTTP: requests to one repository, their answers bounded and their failures told apart."""
 
 import asyncio
+import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,10 @@ _UNAUTHORISED = (401, 403)
 _PROXY_UNAUTHORISED = 407
 _NOT_FOUND = 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({429, 500, 502, 503, 504})
+_PAUSES = (0.1, 0.5)
+"""Seconds before a server that fails for a moment is asked again."""
+_LONGEST_PAUSE = 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -51,17 +56,39 @@ class HttpTransport:
 
     @asynccontextmanager
     async def request(self, path: str, body: bytes | None, kind: str, most: int) -> AsyncIterator[Lines]:
-        """Send a request, once more wherever its repository has moved to, and pass on the lines of its answer."""
-        for _ in range(_MOST_REDIRECTS):
-            async with self._translated(), self._send(path, body, kind) as answer:
-                if answer.status not in _REDIRECTS:
+        """Send a request, once more wherever its repository has moved to, and pass on the lines of its answer.
+
+        A server that fails for a moment is asked again soon. That may be a push: should it have arrived all the same,
+        the branch is not where the second one says, and the server refuses it as one that came too late.
+        """
+        failures = redirects = 0
+        while redirects < _MOST_REDIRECTS:
+            async with self._translated(), await self._begin(path, body, kind) as answer:
+                pause = _pause(answer, failures)
+                if answer.status in _REDIRECTS:
+                    redirects += 1
+                    self.moved = self._target(answer, path)
+                elif pause is None:
                     await self._check(answer, kind)
                     yield Lines(answer.content.readany, most, self.place)
                     return
-                self.moved = self._target(answer, path)
+                else:
+                    failures += 1
+            await asyncio.sleep(pause or 0)
         raise GitError(
             f"{self.place} redirects more than {_MOST_REDIRECTS} times: write its own URL in the Application"
         )
+
+    async def _begin(self, path: str, body: bytes | None, kind: str) -> aiohttp.ClientResponse:
+        """Send a request; once more when the kept connection turns out to be dead, unless it is a push."""
+        try:
+            return await self._send(path, body, kind)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if path == "/git-receive-pack":
+                raise
+            return await self._send(path, body, kind)
 
     def _send(self, path: str, body: bytes | None, kind: str) -> "aiohttp.client._RequestContextManager":
         url = f"{self.moved or self.place}{path}"
@@ -155,6 +182,16 @@ class HttpConversation:
         kind = f"application/x-{self.service}-result"
         async with self.transport.request(f"/{self.service}", request, kind, most) as lines:
             yield lines
+
+
+def _pause(answer: aiohttp.ClientResponse, failures: int) -> float | None:
+    """Return the seconds after which to ask again; None: the answer counts."""
+    if answer.status not in _PASSING or failures >= len(_PAUSES):
+        return None
+    said = answer.headers.get("Retry-After", "0")
+    wanted = float(said) if said.isdecimal() else _LONGEST_PAUSE + 1.0
+    jitter = random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
+    return max(wanted, _PAUSES[failures] * jitter) if wanted <= _LONGEST_PAUSE else None
 
 
 def _same_server(here: str, there: str) -> bool:

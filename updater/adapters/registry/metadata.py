@@ -215,7 +215,7 @@ async def _builds(
         case ImageManifest(config):
             image = await remote.config(config)
             platform = said or image.platform
-            return [Build(platform, image.created)] if platform and _wanted(platform, platforms) else []
+            return [Build(platform, image.created, image.labels)] if platform and _wanted(platform, platforms) else []
         case Index(children) if deepest:
             wanted = [each for each in children if each.platform is None or _wanted(each.platform, platforms)]
             if len(wanted) > _MOST_IMAGES:

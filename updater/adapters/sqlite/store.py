@@ -148,10 +148,11 @@ class SqliteStore:
             )
         return Memory()
 
-    async def begin(self, name: ApplicationName, pending: Sequence[PendingWrite]) -> None:
+    async def begin(self, pending: Mapping[ApplicationName, Sequence[PendingWrite]]) -> None:
         rows = [
             (*_place(name, each.alias, each.target), each.version.tag, each.version.digest, each.commit)
-            for each in pending
+            for name, writes in pending.items()
+            for each in writes
         ]
         async with self._database.transaction(durable=True) as connection:
             await connection.executemany("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
@@ -176,14 +177,23 @@ class SqliteStore:
         commit: str,
         at: datetime,
     ) -> None:
-        """Record a confirmed write; what was pending or rejected at its place is settled by it.
+        await self.finish({name: [PendingWrite(target, alias, version, commit)]}, at)
+
+    async def finish(self, writes: Mapping[ApplicationName, Sequence[PendingWrite]], at: datetime) -> None:
+        """Record confirmed writes; what was pending or rejected at their places is settled by them.
 
         A version that had been rejected and is written all the same counts as released.
         """
-        place = _place(name, alias, target)
+        rows = [
+            (*_place(name, each.alias, each.target), each.version.tag, each.version.digest, each.commit)
+            for name, of_one in writes.items()
+            for each in of_one
+        ]
+        if not rows:
+            return
         self.handover_version += 1
         async with self._database.transaction(durable=True) as connection:
-            await connection.execute(
+            await connection.executemany(
                 "INSERT INTO writes (namespace, application, alias, target,"
                 " written_tag, written_digest, written_commit, written_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET (released_tag, released_digest) = ("
@@ -193,10 +203,11 @@ class SqliteStore:
                 " written_tag = excluded.written_tag, written_digest = excluded.written_digest,"
                 " written_commit = excluded.written_commit, written_at = excluded.written_at,"
                 " rejected_tag = '', rejected_digest = ''",
-                (*place, version.tag, version.digest, commit, _microseconds(at)),
+                [(*row, _microseconds(at)) for row in rows],
             )
-            await connection.execute(
-                "DELETE FROM pending WHERE namespace = ? AND application = ? AND alias = ? AND target = ?", place
+            await connection.executemany(
+                "DELETE FROM pending WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
+                [row[:4] for row in rows],
             )
 
     async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
