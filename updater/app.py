@@ -6,7 +6,7 @@ import platform
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
 from updater.ports import Author, Leadership, RepositorySecrets
+from updater.serving import build_server
 from updater.settings.daemon import Settings, State
 from updater.stages.commits import Commits
 from updater.stages.leadership import Alone
@@ -168,7 +169,9 @@ async def open_daemon(
             dry_run=dry_run,
             commits=commits,
         )
-        yield Daemon(pipeline, Reporter(pipeline.board, registry, store, looks_again=not once))
+        reporter = Reporter(pipeline.board, registry, store, looks_again=not once)
+        serving = build_server(settings, cluster, pipeline, registry, store) if not once else []
+        yield Daemon(replace(pipeline, companions=[*pipeline.companions, *serving]), reporter)
 
 
 async def _leadership(

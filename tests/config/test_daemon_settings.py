@@ -280,3 +280,33 @@ class TestUnits:
     def test_any_text_is_an_interval_or_misconfigured(self, text: str) -> None:
         with contextlib.suppress(Misconfigured):
             assert Interval.parse(text) > 0
+
+
+class TestServer:
+    """Where the server listens, and who may send webhooks."""
+
+    @pytest.mark.parametrize(
+        ("spelled", "host", "port"),
+        [("8082", None, 8082), (":8082", None, 8082), ("127.0.0.1:0", "127.0.0.1", 0), ("[::1]:80", "::1", 80)],
+    )
+    def test_address_is_a_port_or_host_and_port(self, spelled: str, host: str | None, port: int) -> None:
+        listen = load_settings(None, {"UPDATER_WEB_LISTEN": spelled}).web.listen
+        assert (listen.host, listen.port) == (host, port)
+
+    @pytest.mark.parametrize("spelled", ["http", "localhost", "localhost:http", "::1:80", ":65536"])
+    def test_what_is_no_address_is_refused(self, spelled: str) -> None:
+        with pytest.raises(Misconfigured, match="write a port such as 8082"):
+            load_settings(None, {"UPDATER_WEB_LISTEN": spelled})
+
+    def test_there_may_be_none(self) -> None:
+        assert not load_settings(None, {"UPDATER_WEB_LISTEN": "0"}).web.listen
+
+    def test_variables_of_image_updater_mean_what_they_meant(self) -> None:
+        environ = {"ENABLE_WEBHOOK": "true", "DOCKER_WEBHOOK_SECRET": "word", "WEBHOOK_RATELIMIT_ALLOWED": "100"}
+        settings = load_settings(None, environ)
+        assert (settings.webhooks.enabled, settings.webhooks.listen) == (True, ":8082")
+        assert (settings.webhooks.docker_secret, settings.webhooks.rate_limit) == ("word", 100)
+
+    def test_audience_without_an_account_is_refused(self) -> None:
+        with pytest.raises(Misconfigured, match="gar_service_account need each other"):
+            load_settings(None, {"UPDATER_WEBHOOKS_GAR_AUDIENCE": "https://x"})

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.certificates import loopback_certificate
-from tests.fakes.docker_registry import DockerRegistry
+from tests.fakes.docker_registry import DockerRegistry, Notified
 from tests.fakes.git_http import FaultyGitServer
 from updater.demo.daemon import DaemonProcess
 from updater.demo.files import GITOPS_FILES
@@ -48,6 +48,10 @@ class Installation:
     """Empty for the bare list of ACR's manual."""
     git_options: str = "linger: 100ms"
     """Of the section `git`."""
+    interval: str = "500ms"
+    """Between two looks at a repository."""
+    more_settings: str = ""
+    """Whole sections, a line each."""
 
     async def push(self, *tags: str, repository: str = REPOSITORY, created: datetime | None = None) -> None:
         for tag in tags:
@@ -105,6 +109,9 @@ class Installation:
         manifest: dict[str, Any] = YAML(typ="safe").load(self.root / f"manifests/{name}.yaml")
         return manifest
 
+    def put_secret(self, name: str, data: Mapping[str, str]) -> None:
+        self.put(_secret(name, data))
+
     def put(self, manifest: dict[str, Any]) -> None:
         if self.source == "kubernetes":
             self.api.put(manifest)
@@ -131,13 +138,14 @@ class Installation:
         settings = dedent(f"""\
             applications: {{source: {self.source}, {where}}}
             registries: {{file: registries.conf}}
-            polling: {{interval: 500ms}}
+            polling: {{interval: {self.interval}}}
             git: {{{self.git_options}, ca_file: ca.pem}}
             leader_election: {{duration: 3s}}
+            web: {{listen: "127.0.0.1:0"}}
             state: {{path: state/{replica}.db}}
         """)
         path = self.root / f"{replica}.yaml"
-        path.write_text(settings)
+        path.write_text(settings + self.more_settings)
         return path
 
     def daemon(self, *arguments: str, replica: str = "updater") -> DaemonProcess:
@@ -161,15 +169,15 @@ class Installation:
 
 
 @asynccontextmanager
-async def installed(root: Path) -> AsyncIterator[Installation]:
-    """Start the servers, with v1.0 in the registry and the chart in Git."""
+async def installed(root: Path, notified: Notified | None = None) -> AsyncIterator[Installation]:
+    """Start the servers, with v1.0 in the registry and the chart in Git; the registry may tell somebody of pushes."""
     made = loopback_certificate()
     (root / "server.pem").write_text(made.certificate + made.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(root / "server.pem")
     repository = await asyncio.to_thread(create_repository, root / "git", "gitops.git", GITOPS_FILES)
     async with (
-        DockerRegistry(root / "registry", _USER, _REGISTRY_PASSWORD) as registry,
+        DockerRegistry(root / "registry", _USER, _REGISTRY_PASSWORD, notified=notified) as registry,
         FaultyGitServer(root / "git", username=_USER, password=_GIT_PASSWORD, ssl_context=context) as git,
         ApiServer() as api,
     ):

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import pytest
 from aiohttp import ClientConnectionError, ClientSession, TCPConnector
@@ -15,6 +15,13 @@ from tests.fakes.certificates import Certificate
 from tests.fakes.token_issuer import ISSUER, SERVICE, TokenIssuer
 
 _PATIENCE = 15.0
+
+
+class Notified(NamedTuple):
+    """Who is told of pushes."""
+
+    url: str
+    secret: str
 
 
 class DockerRegistry:
@@ -27,11 +34,13 @@ class DockerRegistry:
         password: str,
         certificate: Certificate | None = None,
         issuer: TokenIssuer | None = None,
+        notified: Notified | None = None,
     ) -> None:
         self._directory = directory
         self._login = (username, password)
         self._certificate = certificate
         self._issuer = issuer
+        self._notified = notified
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
 
@@ -48,7 +57,7 @@ class DockerRegistry:
             if shutil.which(program) is None:
                 pytest.skip(f"install {package}")
         await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
-        self._port = _free_port()
+        self._port = free_port()
         config = self._directory / "config.yml"
         (self._directory / "htpasswd").write_bytes(await _htpasswd(*self._login))
         config.write_text(self._config())
@@ -104,7 +113,15 @@ storage:
   maintenance: {{uploadpurging: {{enabled: false}}}}
 http: {{addr: "{self.host}", secret: x{tls}}}
 auth: {{{auth}}}
+{self._notifications()}
 """
+
+    def _notifications(self) -> str:
+        if self._notified is None:
+            return ""
+        headers = f"headers: {{Authorization: ['Bearer {self._notified.secret}']}}"
+        retries = "timeout: 5s, threshold: 3, backoff: 1s"
+        return f"notifications: {{endpoints: [{{name: it, url: '{self._notified.url}', {headers}, {retries}}}]}}"
 
     async def _wait_until_it_answers(self) -> None:
         async with asyncio.timeout(_PATIENCE), ClientSession(connector=TCPConnector(ssl=False)) as session:
@@ -127,7 +144,7 @@ async def _htpasswd(username: str, password: str) -> bytes:
     return out
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -57,7 +57,7 @@ _FLAGS = (
     _Flag("--tlsciphers", "TLS_CIPHERS"),
     _Flag("--metrics-bind-address"),
     _Flag("--metrics-secure", switch=True),
-    _Flag("--health-probe-bind-address"),
+    _Flag("--health-probe-bind-address", "UPDATER_WEB_LISTEN"),
     _Flag("--enable-http2", switch=True),
     _Flag("--warmup-cache", switch=True),
 )

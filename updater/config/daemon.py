@@ -96,6 +96,7 @@ class _Loading:
             parse_schedule(settings.updates.schedule)
         except Misconfigured as error:
             self.problems.append(f"updates.schedule: {error}")
+        self._check_web(settings)
         if applications.source == "directory" and applications.directory is None:
             self.problems.append(
                 "applications.directory is missing: name the directory of manifests that applications.source asks for",
@@ -104,6 +105,21 @@ class _Loading:
             self.problems.append(
                 f"applications.directory is {str(applications.directory)!r}, and nothing reads it: "
                 "write applications.source: directory, or leave it out",
+            )
+
+    def _check_web(self, settings: Settings) -> None:
+        webhooks = settings.webhooks
+        if bool(webhooks.gar_audience) != bool(webhooks.gar_service_account):
+            self.problems.append(
+                "webhooks.gar_audience and webhooks.gar_service_account need each other: anybody can have a token of "
+                "Google's for an audience, and only the account tells whose it is",
+            )
+        for section, tls in (("web", settings.web), ("webhooks", webhooks)):
+            if tls.tls_key is not None and tls.tls_cert is None:
+                self.problems.append(f"{section}.tls_key is set, and no certificate: set {section}.tls_cert too")
+        if webhooks.enabled and webhooks.listen == settings.web.listen and settings.web.tls_cert is not None:
+            self.problems.append(
+                "web.tls_cert is set where webhooks.listen is the same: set webhooks.tls_cert in its place"
             )
 
 

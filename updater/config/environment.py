@@ -20,6 +20,18 @@ INHERITED = {
     "GIT_COMMIT_SIGN_OFF": "git.commit_sign_off",
     "GIT_COMMIT_SIGNING_KEY": "git.commit_signing_key",
     "GIT_COMMIT_SIGNING_METHOD": "git.commit_signing_method",
+    "ENABLE_WEBHOOK": "webhooks.enabled",
+    "WEBHOOK_PORT": "webhooks.listen",
+    "WEBHOOK_REQUIRE_SECRET": "webhooks.require_secret",
+    "WEBHOOK_RATELIMIT_ALLOWED": "webhooks.rate_limit",
+    "DISABLE_TLS": "webhooks.disable_tls",
+    "DOCKER_WEBHOOK_SECRET": "webhooks.docker_secret",
+    "GHCR_WEBHOOK_SECRET": "webhooks.ghcr_secret",
+    "QUAY_WEBHOOK_SECRET": "webhooks.quay_secret",
+    "HARBOR_WEBHOOK_SECRET": "webhooks.harbor_secret",
+    "ALIYUN_ACR_WEBHOOK_SECRET": "webhooks.aliyun_acr_secret",
+    "ACR_WEBHOOK_SECRET": "webhooks.acr_secret",
+    "CLOUDEVENTS_WEBHOOK_SECRET": "webhooks.cloudevents_secret",
 }
 """Options under AIU's names for them."""
 _SPELLINGS = {
@@ -35,7 +47,9 @@ UNSUPPORTED = (
     "MAX_CONCURRENT_APPS",
     "MAX_CONCURRENT_RECONCILES",
     "GIT_COMMIT_METHOD",
-    "ENABLE_WEBHOOK",
+    "TLS_MIN_VERSION",
+    "TLS_MAX_VERSION",
+    "TLS_CIPHERS",
 )
 """AIU's variables that would change what the daemon does, and do not."""
 _SERVICE_LINK = re.compile(r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)")

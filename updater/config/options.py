@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from updater.domain.errors import Misconfigured
-from updater.settings.daemon import Count, Namespace, NamespacePattern, Settings, Text
-from updater.settings.units import Duration, Interval, Size
+from updater.settings.daemon import Count, Namespace, NamespacePattern, Number, Settings, Text
+from updater.settings.units import Duration, Interval, Listen, Size
 
 _LONGEST_SHOWN = 80
 _REMEDIES: Mapping[object, str] = {
@@ -18,6 +18,7 @@ _REMEDIES: Mapping[object, str] = {
     str: "write a text",
     Text: "write a text that is not empty",
     Count: "write a whole number of at least 1",
+    Number: "write a whole number, 0 or more",
     Namespace: "write the name of a namespace",
     Namespace | None: "write the name of a namespace, or leave it out",
     Path: "write a path",
@@ -25,6 +26,7 @@ _REMEDIES: Mapping[object, str] = {
     Duration: Duration.remedy,
     Interval: Interval.remedy,
     Size: Size.remedy,
+    Listen: Listen.remedy,
     tuple[NamespacePattern, ...]: "write a list of namespaces, such as [argocd, team-*] or ['*']",
     tuple[Path, ...]: "write a list of paths, such as [/app/scripts]",
 }
@@ -114,6 +116,6 @@ def _decode(kind: type, value: object, directory: Path) -> object:
     number = isinstance(value, int) and not isinstance(value, bool)
     if issubclass(kind, Path) and isinstance(value, str) and value:
         return directory / value
-    if issubclass(kind, Duration | Size) and (isinstance(value, str) or number):
+    if issubclass(kind, Duration | Listen | Size) and (isinstance(value, str) or number):
         return kind.parse(str(value))
     raise ValueError

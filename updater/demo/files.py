@@ -73,6 +73,8 @@ def _settings() -> str:
           linger: 200ms
         state:
           path: state.db
+        web:
+          listen: 0
     """)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from updater.settings.units import Duration, Interval, Size
+from updater.settings.units import Duration, Interval, Listen, Size
 
 DEFAULT_REGISTRIES_CONF = Path("/app/config/registries.conf")
 """Where AIU's manifests mount it."""
@@ -13,7 +13,11 @@ DEFAULT_REGISTRIES_CONF = Path("/app/config/registries.conf")
 DEFAULT_COMMIT_TEMPLATE = Path("/app/config/commit.template")
 """Where AIU's manifests mount it."""
 
+DEFAULT_TLS = Path("/app/config/tls")
+"""Where AIU's manifests mount `tls.crt` and `tls.key`."""
+
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Number = Annotated[int, msgspec.Meta(ge=0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Namespace = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
@@ -147,6 +151,54 @@ class Api(_Section, frozen=True):
     """A Unix socket that the daemon's own user alone may open; None: `api.sock` beside the database."""
 
 
+class Web(_Section, frozen=True):
+    """The server for health and metrics."""
+
+    listen: Listen = Listen(":8081")
+    """Host and port, without a host all addresses; `0`: nowhere. The default is where AIU's probes come."""
+    tls_cert: Path | None = None
+    """Certificate chain in PEM; None: plain HTTP."""
+    tls_key: Path | None = None
+    """Its private key; None: `tls.key` beside the certificate."""
+
+
+class Webhooks(_Section, frozen=True):
+    """Which registries may say that something was pushed; a secret is a text, or where one is to be read."""
+
+    enabled: bool = False
+    listen: Listen = Listen(":8082")
+    """As `web.listen`, which it may equal: then one server does both."""
+    tls_cert: Path | None = None
+    """Certificate chain in PEM; None: `/app/config/tls/tls.crt` where there is one, else plain HTTP."""
+    tls_key: Path | None = None
+    """Its private key; None: `tls.key` beside the certificate."""
+    disable_tls: bool = False
+    """Speak plain HTTP though there is a certificate."""
+    require_secret: bool = True
+    """False: types without a secret are accepted from anybody who reaches us."""
+    docker_secret: str = ""
+    ghcr_secret: str = ""
+    quay_secret: str = ""
+    harbor_secret: str = ""
+    acr_secret: str = ""
+    aliyun_acr_secret: str = ""
+    ecr_secret: str = ""
+    gar_secret: str = ""
+    gitlab_secret: str = ""
+    gitea_secret: str = ""
+    jfrog_secret: str = ""
+    distribution_secret: str = ""
+    cloudevents_secret: str = ""
+    gar_audience: str = ""
+    """Of the tokens that Pub/Sub sends; empty: they are not understood."""
+    gar_service_account: str = ""
+    """Address of the account that Pub/Sub signs as: anybody can have a token of Google's for any audience."""
+    gar_keys: str = "https://www.googleapis.com/oauth2/v3/certs"
+    """Where Google's public keys are read."""
+    rate_limit: Number = 0
+    """Webhooks an hour that are acted on, after a burst of ten; 0: no limit."""
+
+
 class Log(_Section, frozen=True):
     """What is said on standard error."""
 
@@ -175,6 +227,8 @@ class Settings(_Section, frozen=True):
     kube: Kube = Kube()
     state: State = State()
     api: Api = Api()
+    web: Web = Web()
+    webhooks: Webhooks = Webhooks()
     log: Log = Log()
     shutdown: Shutdown = Shutdown()
 

@@ -7,6 +7,7 @@ from updater.domain.durations import parse_go_duration
 from updater.domain.errors import Misconfigured
 
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(k|M|G|T|Ki|Mi|Gi|Ti)?")
+_HIGHEST_PORT = 65_535
 _FACTORS = {
     None: 1,
     "k": 10**3,
@@ -73,3 +74,34 @@ class Size(int):
         if not size:
             raise Misconfigured(f"size {text!r} is none: {cls.remedy}")
         return cls(size)
+
+
+class Listen(str):
+    """Where a server listens, as `host:port`; empty for nowhere."""
+
+    __slots__ = ()
+    remedy: ClassVar[str] = (
+        "write a port such as 8082, a host and a port such as 127.0.0.1:8082 or [::1]:8082, or 0 for nowhere"
+    )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a port, or a host and a port.
+
+        Raises:
+            Misconfigured: it is neither.
+        """
+        host, _, port = text.rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        if text and (not port.isdecimal() or int(port) > _HIGHEST_PORT or (":" in host and not bracketed)):
+            raise Misconfigured(f"address {text!r} is none: {cls.remedy}")
+        return cls(f"{host}:{port}" if text not in ("", "0") else "")
+
+    @property
+    def host(self) -> str | None:
+        """None: all addresses of this machine."""
+        return self.rpartition(":")[0].strip("[]") or None
+
+    @property
+    def port(self) -> int:
+        return int(self.rpartition(":")[2] or 0)

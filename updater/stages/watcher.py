@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from updater.domain.application import Application, ApplicationName
+from updater.domain.errors import ClusterError
 from updater.domain.governing import govern
 from updater.domain.messages import ApplicationGone, ApplicationSeen, TrackedApplication
 from updater.domain.places import Places
@@ -62,6 +63,15 @@ class Watcher:
                 case Listed():
                     log.info("applications.listed", applications=len(self.told))
                     self.listed.set()
+
+    async def ping(self) -> None:
+        """Tell whether all Applications have been seen.
+
+        Raises:
+            ClusterError: not yet.
+        """
+        if not self.listed.is_set():
+            raise ClusterError("the Applications have not been listed yet")
 
     async def _seen(self, application: Application) -> None:
         self.board.readable(str(application.name))

@@ -34,6 +34,10 @@ class CircuitBreaker:
         """Loop time."""
         self._probing = asyncio.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        return bool(self._opened)
+
     @asynccontextmanager
     async def request(self) -> AsyncIterator[None]:
         """Let a request through and learn how it ends; while the circuit is open, one probe when its time has come.

@@ -90,6 +90,17 @@ class RegistryClient:
     def interval(self, key: PollKey) -> float | None:
         return self._settings(key).interval
 
+    async def ping(self) -> None:
+        """Tell whether any of the registries answers; it asks none of them.
+
+        Raises:
+            RegistryError: all that were asked fail again and again: it is our way out that is broken.
+        """
+        asked = [*self._endpoints.values()]
+        if asked and not any(endpoint.answers for endpoint in asked):
+            names = ", ".join(sorted(endpoint.settings.name for endpoint in asked))
+            raise RegistryError(f"none of the registries answers: {names}")
+
     async def close(self) -> None:
         for endpoint in self._endpoints.values():
             await endpoint.close()

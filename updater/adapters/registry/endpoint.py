@@ -92,6 +92,11 @@ class Endpoint:
         headers = {"Authorization": authorization} if authorization else {}
         return await self._send("GET", url, headers, limit, self._pace(access))
 
+    @property
+    def answers(self) -> bool:
+        """False while it is left alone because it fails again and again."""
+        return not self._breaker.is_open
+
     async def close(self) -> None:
         await self._transport.close()
 

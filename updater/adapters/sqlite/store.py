@@ -61,6 +61,16 @@ class SqliteStore:
     async def close(self) -> None:
         await self._database.close()
 
+    async def ping(self) -> None:
+        """Write something that changes nothing.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        async with self._database.transaction() as connection:
+            [(version,)] = await connection.execute_fetchall("PRAGMA user_version")
+            await connection.execute(f"PRAGMA user_version = {int(version)}")
+
     async def builds(self, digests: Sequence[str], platforms: Sequence[Platform]) -> Mapping[str, tuple[Build, ...]]:
         rows = await self._database.rows(
             "SELECT digest, builds, used_on FROM builds WHERE platforms = ?"

@@ -1,0 +1,42 @@
+"""From a push to the registry to the commit by webhook alone: the next poll would be ten minutes later."""
+
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.e2e.installation import installed
+from tests.fakes.docker_registry import Notified, free_port
+
+pytestmark = pytest.mark.e2e
+
+SECRET = "registry-knows-this"
+
+
+async def test_push_is_written_though_no_poll_is_due(tmp_path: Path) -> None:
+    """Debian's docker-registry notifies the daemon, which looks, decides and pushes to Git."""
+    listen = f"127.0.0.1:{free_port()}"
+    async with installed(tmp_path, Notified(f"http://{listen}/webhook/distribution", SECRET)) as place:
+        place.interval = "10m"
+        secret = "secret:argocd/hooks#distribution"
+        place.more_settings = f"webhooks: {{enabled: true, listen: '{listen}', distribution_secret: '{secret}'}}\n"
+        place.put_secret("hooks", {"distribution": SECRET})
+        place.application()
+        async with place.daemon() as daemon, ClientSession() as session:
+            await daemon.wait_for("image.up_to_date")
+            server = (await daemon.wait_for("web.listening", section="web")).event["addresses"]
+            assert isinstance(server, list)
+            async with (
+                session.get(f"http://{server[0]}/healthz") as alive,
+                session.get(f"http://{server[0]}/readyz") as ready,
+            ):
+                assert (alive.status, ready.status) == (200, 200)
+            await place.push("v2.0")
+            await daemon.wait_for("image.updated", to="v2.0", patience=120)
+            told = [str(said.event["event"]) for said in daemon.said]
+            assert SECRET not in str(daemon.said)
+    steps = ["webhook.received", "image.observed", "image.update_decided", "write_back.pushed", "image.updated"]
+    after = told[told.index("image.up_to_date") :]
+    assert [after.index(step) for step in steps] == sorted(after.index(step) for step in steps)
+    assert place.commits() == 2
+    assert "value: v2.0" in place.file()
