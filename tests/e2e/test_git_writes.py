@@ -166,6 +166,30 @@ async def test_branch_of_its_own_from_proposal_to_merge(place: Installation) -> 
     place.run_git("fsck", "--strict")
 
 
+async def test_plain_manifests_are_found_by_glob_and_written_in_one_commit(place: Installation) -> None:
+    pod = f"apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: {place.image}:v1.0  # ours\n"
+    cron = pod.replace("\n", "\r\n")
+    files = {"plain/web.yaml": pod, "plain/jobs/déjà vu/cron.yaml": cron, "plain/notes.md": pod, "web.yaml": pod}
+    commit_files(place.repository, files, "Plain manifests")
+    place.application(
+        annotations={"write-back-target": "manifests:**/*.yaml", "echoserver.helm.image-tag": None},
+        source={"path": "plain", "targetRevision": "main", "directory": {"recurse": True}},
+    )
+    await place.push("v2.0")
+    async with place.daemon() as daemon:
+        updated = (await daemon.wait_for("image.updated")).event
+        await daemon.wait_for("round.finished", count=2)
+    assert updated["commit"] == place.run_git("rev-parse", "main")
+    assert place.commits() == 3
+    assert place.file("plain/web.yaml") == pod.replace("v1.0", "v2.0")
+    show = ("git", "-C", str(place.repository), "show", "main:plain/jobs/déjà vu/cron.yaml")
+    written = subprocess.run(show, check=True, capture_output=True).stdout
+    assert written.decode() == cron.replace("v1.0", "v2.0")
+    changed = place.run_git("-c", "core.quotePath=false", "diff", "--name-only", "main~", "main").splitlines()
+    assert changed == ["plain/jobs/déjà vu/cron.yaml", "plain/web.yaml"]
+    place.run_git("fsck", "--strict")
+
+
 async def test_commits_are_worded_signed_and_signed_off_as_the_settings_say(place: Installation) -> None:
     key, signers = place.root / "key", place.root / "signers"
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)

@@ -43,6 +43,7 @@ class FakeGit:
     """Spellings of a repository's URL that the server does not know."""
     broken_paths: set[str] = field(default_factory=set)
     looks: int = 0
+    reads: int = 0
     pushes: int = 0
     """That arrived."""
     logins: list[str] = field(default_factory=list)
@@ -104,6 +105,7 @@ class FakeBranch:
         return commits[-1].hash
 
     async def read(self, head: str, paths: Sequence[str]) -> Mapping[str, bytes | None]:
+        self.server.reads += 1
         broken = self.server.broken_paths.intersection(paths)
         if broken:
             raise EditError(f"{broken.pop()} is a symlink")

@@ -21,6 +21,8 @@ class FaultyGitServer(GitHttpServer):
         self.fault: Fault = lambda request, body: None
         self.lose_pushes = 0
         """So many pushes arrive, and their answers do not."""
+        self.fail_pushes = 0
+        """So many pushes arrive, and a gateway answers that it waited too long."""
         self.version_2 = True
         self.over = asyncio.Event()
         """Set at the end, for answers that wait until then."""
@@ -45,6 +47,9 @@ class FaultyGitServer(GitHttpServer):
             self.lose_pushes -= 1
             assert request.transport is not None
             request.transport.close()
+        if request.path.endswith("/git-receive-pack") and self.fail_pushes:
+            self.fail_pushes -= 1
+            return web.Response(status=504, text="Gateway Timeout")
         return real
 
     def _environ_of(self, request: web.Request, body: bytes) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from updater.stages.keyed import KeyedWorkers, Pace, retry_delay
+from updater.stages.keyed import PER_SERVER, KeyedWorkers, Pace, retry_delay
 from updater.stages.leadership import Alone
 
 pytestmark = pytest.mark.looptime
@@ -247,3 +247,18 @@ async def test_what_may_not_be_handled_any_more_is_left() -> None:
         gate.opened.set()
         await keyed.drain()
     assert not recorder.batches
+
+
+async def test_server_that_does_not_answer_takes_only_some_of_the_places() -> None:
+    recorder = Recorder(takes=1000)
+    async with asyncio.TaskGroup() as tasks:
+        may_begin = Alone().held
+        keyed = KeyedWorkers(
+            "test", tasks, recorder.handle, Pace(linger=1), PER_SERVER + 1, may_begin, lambda key: key.partition("/")[0]
+        )
+        for number in range(20):
+            keyed.put(f"dead/{number}", number, "item")
+        keyed.put("alive/1", "other", "item")
+        await asyncio.sleep(2)
+        assert len([key for _, key, _ in recorder.batches if key.startswith("dead/")]) == PER_SERVER
+        assert "alive/1" in [key for _, key, _ in recorder.batches]

@@ -190,6 +190,19 @@ async def test_path_that_cannot_be_read_stops_its_own_application_alone(house: H
     assert "symlink" in failed["reason"]
 
 
+async def test_path_that_cannot_be_read_is_found_in_a_large_batch_with_few_reads(house: House) -> None:
+    names = [f"app{number}" for number in range(64)]
+    house.git.seed(URL, {f"apps/{name}/Chart.yaml": "name: x\n" for name in names})
+    house.git.broken_paths.add("apps/app40/.argocd-source-app40.yaml")
+    house.cluster.put(*(helm_application(name, IMAGE) for name in names))
+    house.pace = replace(house.pace, linger=0.2, first_retry=3600)
+    async with house.running():
+        await house.hear("image.write_failed")
+        await house.hear("image.updated", count=64)
+    assert house.git.pushes == 1
+    assert house.git.reads <= 2 * 7 + 1
+
+
 async def test_failing_application_does_not_delay_later_updates_of_its_branch(house: House) -> None:
     house.git.seed(URL, {"apps/two/.argocd-source-two.yaml": "helm: [\n"})
     house.cluster.put(helm_application("two", IMAGE))

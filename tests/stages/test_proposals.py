@@ -1,11 +1,13 @@
 """Our own branches (`git-branch: base:target`): built on the base, compared with it, never over a person's commit."""
 
 from dataclasses import replace
+from datetime import timedelta
+from itertools import chain, repeat
 
 import pytest
 
 from tests.fakes.cluster import helm_application
-from tests.fakes.house import House, eventually
+from tests.fakes.house import House, eventually, now
 from updater.domain.application import ApplicationName
 
 IMAGE = "registry.example.com/team/app"
@@ -161,6 +163,17 @@ async def test_each_application_may_have_a_branch_of_its_own(house: House) -> No
         await house.hear("image.proposed", count=2)
     assert house.git.names(URL) == ["main", "update/one-v2.0", "update/two-v2.0"]
     assert TWO not in house.git.log(URL, "update/one-v2.0")[-1].files
+
+
+async def test_change_whose_time_is_over_meanwhile_makes_no_empty_commit(house: House) -> None:
+    yesterday = now() - timedelta(days=1)
+    window = {"schedule": f"0 0 {yesterday.day} {yesterday.month} * 72h"}
+    house.cluster.put(helm_application("one", IMAGE, OWN | window))
+    times = chain([now()], repeat(now() + timedelta(days=10)))
+    async with house.running() as pipeline:
+        pipeline.writer.branches.now = lambda: next(times)
+        await house.hear("image.held")
+    assert house.git.names(URL) == ["main"]
 
 
 @pytest.mark.parametrize("template", ["{{ .Nope }}", "{{ .AppName", "x-{{ nope .AppName }}"])

@@ -91,7 +91,7 @@ class Git(_Section, frozen=True):
     max_batch: Count = 500
     """Changes in one commit, at most."""
     concurrency: Count = 10
-    """Branches written to at once, at most."""
+    """Branches written to at once, at most; of them four on one server."""
     push_tries: Count = 5
     """Pushes of one batch when others push to the branch at the same time; then it waits for its retry."""
     timeout: Interval = Interval(30)

@@ -158,6 +158,8 @@ class BranchWriter:
     ) -> Plan:
         """Make a branch one commit on the base, if it is ours; also of what was on it before."""
         made = await self._plan(remote, head, self._proposals.wanted(branch, name, planned))
+        if not made.planned:  # what was planned a moment ago has to wait after all
+            return made
         tip = await remote.tip(name)
         if tip is not None:
             check_ours(tip, name, self.commits.author.email)

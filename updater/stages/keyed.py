@@ -7,12 +7,17 @@ Nothing is taken before there is permission to begin; until then items gather, a
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 
 from updater.stages.waiting import wait_for_event
+
+PER_SERVER = 4
+"""Keys of one server that are handled at once: as many as its transports have connections, or channels."""
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -73,13 +78,28 @@ class KeyedWorkers(Generic[K, T]):
         pace: Pace,
         parallel: int,
         may_begin: Permission,
+        server_of: Callable[[K], Hashable] | None = None,
     ) -> None:
+        """Take what work needs.
+
+        Args:
+            name: what the tasks are called.
+            tasks: the group that they run in.
+            handle: does the work of one key.
+            pace: how long items wait.
+            parallel: keys that are handled at once, at most.
+            may_begin: asked before each batch.
+            server_of: tells which keys depend on the same server, which holds only some of the places: when it does not
+                answer, keys of others go on.
+        """
         self._name = name
         self._may_begin = may_begin
         self._tasks = tasks
         self._handle = handle
         self._pace = pace
         self._slots = asyncio.Semaphore(parallel)
+        self._server_of = server_of
+        self._slots_of: defaultdict[Hashable, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PER_SERVER))
         self._workers: dict[K, _Worker[T]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -119,13 +139,16 @@ class KeyedWorkers(Generic[K, T]):
                 await self._linger(worker)
                 if not await self._may_begin():
                     return
-                async with self._slots:
+                async with self._slots_at_server(key), self._slots:
                     batch = _take(worker, self._pace.largest_batch)
                     again = await self._handle(key, batch) if batch else {}
                 self._delay(worker, again)
         finally:
             if self._workers.get(key) is worker:
                 del self._workers[key]
+
+    def _slots_at_server(self, key: K) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._server_of is None else self._slots_of[self._server_of(key)]
 
     async def _linger(self, worker: _Worker[T]) -> None:
         """Wait until no more items come, the batch is full or old enough, or all is to end."""

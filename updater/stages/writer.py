@@ -33,7 +33,13 @@ class Writer:
         """Write until cancelled; what waits then is still written, once."""
         async with asyncio.TaskGroup() as tasks:
             to_branches = KeyedWorkers[BranchKey, UpdateDecided](
-                "write", tasks, self.branches.write, self.pace, self.branches_at_once, self.leadership.held
+                "write",
+                tasks,
+                self.branches.write,
+                self.pace,
+                self.branches_at_once,
+                self.leadership.held,
+                server_of=lambda key: key.repository.partition("/")[0],
             )
             to_applications = KeyedWorkers[ApplicationName, UpdateDecided](
                 "patch",

@@ -208,6 +208,76 @@ async def test_other_branch_is_replaced_only_where_it_was_seen(place: Place) -> 
     assert place.git("rev-parse", "updates") == second
 
 
+async def test_push_to_a_branch_of_our_own_makes_none_to_the_base_optimistic(place: Place) -> None:
+    """What is remembered of the one must not be believed of the other, though both stand on the same commit."""
+    base = await place.branch().head()
+    await propose(place, "updates", "", b"one\n")
+    commit_files(place.repository, {"README.md": "somebody's\n"}, "Somebody's")
+    with pytest.raises(PushStale):
+        await propose(place, "", base, b"two\n")
+    written = await place.write({"README.md": b"three\n"})
+    assert place.git("show", "main~:README.md") == "somebody's"
+    assert place.git("rev-parse", "main") == written
+
+
+async def test_base_that_is_moved_to_the_branch_of_our_own_and_back_is_read_as_it_is(place: Place) -> None:
+    base = place.git("rev-parse", "main")
+    await propose(place, "updates", "", b"one\n")
+    for commit, text in (("updates", b"one\n"), (base, b"read me\n"), ("updates", b"one\n")):
+        place.git("update-ref", "refs/heads/main", commit)
+        remote = place.branch()
+        assert await remote.read(await remote.head(), ["README.md"]) == {"README.md": text}
+
+
+async def test_branch_that_was_forced_deleted_and_made_again_is_written_to(place: Place) -> None:
+    await place.write({"README.md": b"one\n"})
+    place.git("update-ref", "refs/heads/main", "main~")
+    commit_files(place.repository, {"README.md": "forced\n"}, "Forced")
+    await place.write({"apps/one/values.yaml": b"tag: v2\n"})
+    assert place.git("show", "main:README.md") == "forced"
+    place.git("update-ref", "-d", "refs/heads/main")
+    with pytest.raises(BranchNotFound):
+        await place.branch().head()
+    place.git("reflog", "expire", "--expire=now", "--all")
+    place.git("gc", "--quiet", "--prune=now")
+    tree = place.git("mktree", "--missing")
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+    place.git("update-ref", "refs/heads/main", place.git(*who, "commit-tree", tree, "-m", "Anew"))
+    await place.write({"apps/one/values.yaml": b"tag: v3\n"})
+    assert place.git("ls-tree", "-r", "--name-only", "main") == "apps/one/values.yaml"
+    place.git("fsck", "--strict")
+
+
+async def test_default_branch_that_is_renamed_is_followed(place: Place) -> None:
+    await place.write({"README.md": b"one\n"}, "")
+    place.git("branch", "--move", "main", "trunk")
+    place.git("symbolic-ref", "HEAD", "refs/heads/trunk")
+    commit = await place.write({"README.md": b"two\n"}, "")
+    assert place.git("for-each-ref", "--format=%(refname) %(objectname)") == f"refs/heads/trunk {commit}"
+
+
+async def test_odd_names_are_written_and_those_that_no_text_can_hold_are_not_listed(place: Place) -> None:
+    odd = ["a b/é.yaml", 'a b/"q".yaml', "a b/x\\y.yaml", "a b/-d.yaml", "a b/😀.yaml"]
+    commit_files(place.repository, dict.fromkeys(odd, "tag: v1\n"), "Odd")
+    blob = place.git("rev-parse", "main:README.md")
+    entries = f"100644 blob {blob}\tb.yaml\0".encode() + b"100644 blob " + blob.encode() + b"\t\xff.yaml\0"
+    entries += b"100644 blob " + blob.encode() + b"\ta\nb.yaml\0"
+    made = subprocess.run(
+        ("git", "-C", str(place.repository), "mktree", "-z"), input=entries, check=True, capture_output=True
+    )
+    listing = place.git("ls-tree", "main") + f"\n040000 tree {made.stdout.decode().strip()}\todd"
+    root = subprocess.run(
+        ("git", "-C", str(place.repository), "mktree"), input=listing, check=True, capture_output=True, text=True
+    )
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+    place.git("update-ref", "refs/heads/main", place.git(*who, "commit-tree", root.stdout.strip(), "-m", "x"))
+    await place.write(dict.fromkeys(odd, b"tag: v2\n"))
+    assert [place.git("show", f"main:{path}") for path in odd] == ["tag: v2"] * len(odd)
+    remote = place.branch()
+    assert await remote.read(await remote.head(), ["odd/"]) == {"odd/": b"b.yaml"}
+    place.git("fsck", "--strict")
+
+
 async def test_tag_is_told_from_a_branch(place: Place) -> None:
     place.git("tag", "v1", "main")
     with pytest.raises(BranchNotFound, match="as a tag"):

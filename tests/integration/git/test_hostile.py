@@ -4,15 +4,16 @@ import asyncio
 import hashlib
 import zlib
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.adapters.git.test_git_client import FILES, PASSWORD, Place, Secrets, client_of
+from tests.adapters.git.test_git_client import AUTHOR, FILES, PASSWORD, Place, Secrets, client_of
 from tests.fakes.git_http import FaultyGitServer
 from updater.demo.gitserver import create_repository
-from updater.domain.errors import GitError
+from updater.domain.errors import GitError, PushStale
 from updater.formats.packs import BLOB, COMMIT, GitObject, Sent, write_pack
 
 pytestmark = pytest.mark.integration
@@ -195,3 +196,58 @@ async def test_cancelled_fetch_leaves_nothing(place: Place) -> None:
         await task
     place.server.fault = lambda request, asked: None
     await read(place)
+
+
+async def test_server_that_fails_every_second_request_is_written_to_all_the_same(place: Place) -> None:
+    asked = []
+
+    def fault(request: web.Request, body: bytes) -> web.StreamResponse | None:
+        asked.append(request.path)
+        return web.Response(status=500, text="try again") if len(asked) % 2 == 0 else None
+
+    place.server.fault = fault
+    first = await place.write({"README.md": b"one\n"})
+    second = await place.write({"README.md": b"two\n"})
+    assert place.git("log", "-2", "--format=%H", "main").split() == [second, first]
+
+
+async def test_push_that_arrived_with_an_error_for_an_answer_is_not_made_twice(place: Place) -> None:
+    """A gateway gave up before the server was done; the second push finds the branch moved, by the first."""
+    remote = place.branch()
+    head = await remote.head()
+    await remote.read(head, ["README.md"])
+    commit = await remote.commit(head, {"README.md": b"one\n"}, "change\n", AUTHOR, datetime.now(UTC))
+    place.server.fail_pushes = 1
+    with pytest.raises(PushStale):
+        await remote.push(head, commit)
+    assert place.git("rev-parse", "main") == commit
+
+
+@pytest.mark.parametrize("said", ["60", "Wed, 21 Oct 2026 07:28:00 GMT"])
+async def test_server_that_wants_to_be_left_alone_is(place: Place, said: str) -> None:
+    asked = []
+
+    def fault(request: web.Request, body: bytes) -> web.StreamResponse | None:
+        asked.append(request.path)
+        return web.Response(status=429, headers={"Retry-After": said}, text="slow down")
+
+    place.server.fault = fault
+    with pytest.raises(GitError, match="429 slow down"):
+        await read(place)
+    assert len(asked) == 1
+
+
+async def test_kept_connection_that_died_is_opened_again(place: Place) -> None:
+    await read(place)
+    dropped: list[str] = []
+
+    def fault(request: web.Request, body: bytes) -> web.StreamResponse | None:
+        if not dropped:
+            dropped.append(request.path)
+            assert request.transport is not None
+            request.transport.close()
+        return None
+
+    place.server.fault = fault
+    await read(place)
+    assert dropped

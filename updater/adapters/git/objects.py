@@ -1,5 +1,6 @@
 """Git's objects in memory: a cache by hash, paths walked through trees, and new trees built from the leaves up."""
 
+import re
 import stat
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,8 @@ from updater.formats.packs import BLOB, COMMIT, TREE, GitObject, Sent
 from updater.ports import Author, Sign, Tip
 
 _FILE = 0o100644
+_UNSPEAKABLE = re.compile("[\n\ud800-\udfff]")
+"""Line ends, and bytes that are no UTF-8."""
 _HASH = 20
 
 
@@ -99,8 +102,11 @@ def entries_of(tree: GitObject) -> Entries:
 
 
 def listing_of(tree: GitObject) -> list[str]:
-    """Name the files of a directory, and its directories with a slash behind; symlinks and submodules are left out."""
-    entries = entries_of(tree).items()
+    """Name the files of a directory, and its directories with a slash behind.
+
+    Symlinks and submodules are left out, and names that no line of text can hold.
+    """
+    entries = [(name, entry) for name, entry in entries_of(tree).items() if not _UNSPEAKABLE.search(name)]
     files = [name for name, (mode, _) in entries if stat.S_ISREG(mode)]
     return sorted([*files, *(f"{name}/" for name, (mode, _) in entries if stat.S_ISDIR(mode))])
 
