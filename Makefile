@@ -28,9 +28,9 @@ format: .venv/dev  ## bring all files into the house style
 
 requirements: .venv/dev  ## pin the dependencies of pyproject.toml anew, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  pyproject.toml --group build -o requirements.txt
+	  pyproject.toml --all-extras --group build -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  pyproject.toml --group build --group dev -o requirements-dev.txt
+	  pyproject.toml --all-extras --group build --group dev -o requirements-dev.txt
 
 clean:
 	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

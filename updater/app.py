@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,12 +28,12 @@ from updater.adapters.sqlite.copying import copy_database
 from updater.adapters.sqlite.store import SqliteStore
 from updater.config.commits import load_commit_style
 from updater.config.environment import unsupported_variables
-from updater.config.registries_conf import load_registries
+from updater.config.reload import Configured, RegistriesReload, Trusted
 from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
-from updater.ports import Author, Leadership, RepositorySecrets
+from updater.ports import Author, Authorities, Leadership, RepositorySecrets, ServiceAccounts
 from updater.serving import build_server
 from updater.settings.daemon import Settings, State
 from updater.stages.commits import Commits
@@ -46,19 +46,28 @@ log = structlog.get_logger()
 _GIT_CACHE_BYTES = 32 * 2**20
 
 
-class SecretCluster(Cluster, RepositorySecrets, ConfigMaps, Protocol):
-    """Where Applications and the Secrets that they need live."""
+class SecretCluster(Cluster, RepositorySecrets, ConfigMaps, ServiceAccounts, Authorities, Protocol):
+    """Where Applications live, and what they need to get at registries and repositories."""
 
 
-def run_daemon(settings: Settings, environ: Mapping[str, str], *, once: bool = False, dry_run: bool = False) -> bool:
+def run_daemon(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    once: bool = False,
+    dry_run: bool = False,
+    config: Path | None = None,
+) -> bool:
     """Run until told to end by SIGTERM or SIGINT, or, with `once`, until all is done; tell whether all is well.
+
+    `config` is the file that the settings come from, to be read again for what it says of registries.
 
     Raises:
         Misconfigured: the settings cannot be followed; found before anything is started.
         UpdaterError: what the settings name cannot be used.
     """
     try:
-        return uvloop.run(_run(settings, environ, once=once, dry_run=dry_run or settings.updates.dry_run))
+        return uvloop.run(_run(settings, environ, config, once=once, dry_run=dry_run or settings.updates.dry_run))
     except UpdaterError:
         raise
     except Exception:
@@ -66,7 +75,9 @@ def run_daemon(settings: Settings, environ: Mapping[str, str], *, once: bool = F
         return False
 
 
-async def _run(settings: Settings, environ: Mapping[str, str], *, once: bool, dry_run: bool) -> bool:
+async def _run(
+    settings: Settings, environ: Mapping[str, str], config: Path | None, *, once: bool, dry_run: bool
+) -> bool:
     stop = _stop_on_signals()
     log.info(
         "daemon.started",
@@ -79,7 +90,7 @@ async def _run(settings: Settings, environ: Mapping[str, str], *, once: bool, dr
     for name in unsupported_variables(environ):
         log.warning("variable.unsupported", variable=name, reason="it has no effect: remove it")
     healthy = True
-    async with open_daemon(settings, once=once, dry_run=dry_run) as daemon:
+    async with open_daemon(settings, environ, config, once=once, dry_run=dry_run) as daemon:
         if once:
             healthy = await daemon.pipeline.run_once(stop)
         else:
@@ -118,6 +129,8 @@ class Daemon:
 @asynccontextmanager
 async def open_daemon(
     settings: Settings,
+    environ: Mapping[str, str] = os.environ,
+    config: Path | None = None,
     *,
     once: bool = False,
     dry_run: bool = False,
@@ -128,15 +141,31 @@ async def open_daemon(
     Raises:
         Misconfigured: the settings cannot be followed.
     """
-    registries = load_registries(settings.registries.file)
     ca_data = _ca_data(settings)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(_open_cluster(settings))
         store = await SqliteStore.open(settings.state.path)
         stack.push_async_callback(store.close)
         own = own_platform(platform.system(), platform.machine())
-        registry = RegistryClient(registries, cluster, store, store, own_platform=own, now=_now)
+        trusted = Trusted(cluster, settings.argocd.namespace)
+        reload = RegistriesReload(trusted, settings.registries, config, environ)
+        configured = await reload.load()
+        registry = RegistryClient(
+            configured.registries,
+            cluster,
+            store,
+            store,
+            own_platform=own,
+            now=_now,
+            accounts=cluster,
+            script_directories=configured.script_directories,
+        )
         stack.push_async_callback(registry.close)
+
+        async def follow(changed: Configured) -> None:
+            await registry.reconfigure(changed.registries, changed.script_directories)
+
+        await stack.enter_async_context(_beside(lambda: reload.run(configured, follow), "reload"))
         namespace = settings.argocd.namespace
         trust = ArgoTrust(cluster, namespace)
         reach = Reach(cluster, trust, argocd_namespace=namespace, ca_data=ca_data, timeout=settings.git.timeout)
@@ -205,6 +234,24 @@ async def _open_cluster(settings: Settings) -> AsyncIterator[SecretCluster]:
         yield cluster
     finally:
         await cluster.close()
+
+
+@asynccontextmanager
+async def _beside(work: Callable[[], Awaitable[None]], name: str) -> AsyncIterator[None]:
+    """Have something done beside all else; a crash of it is said, and stops nothing but itself."""
+
+    async def guarded() -> None:
+        try:
+            await work()
+        except Exception:
+            log.exception("daemon.task_crashed", task=name)
+
+    task = asyncio.create_task(guarded(), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -17,6 +17,7 @@ from updater.domain.messages import (
     UpdateDecided,
     UpdateWithdrawn,
 )
+from updater.domain.secrets import SecretAccess
 from updater.ports import (
     ApplicationEvents,
     ApplicationSource,
@@ -219,6 +220,11 @@ def _tellers(
     return [keeper, recorder]
 
 
+def _access(settings: Settings) -> SecretAccess:
+    shared = frozenset(settings.applications.secret_namespaces)
+    return SecretAccess(settings.argocd.namespace, shared, settings.registries.service_account)
+
+
 def build_pipeline(
     settings: Settings,
     cluster: Cluster,
@@ -251,7 +257,7 @@ def build_pipeline(
     branches = BranchWriter(git, cluster, store, board, commits, git_settings.push_tries, now, leadership, dry_run)
     outranked = Outranked(git, board, settings.argocd.namespace)
     patcher = ApplicationPatcher(cluster, store, board, now, leadership, outranked, dry_run)
-    watcher = Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings))
+    watcher = Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings), _access(settings))
     if not (once or dry_run):
         companions = [*companions, *_tellers(settings, cluster, board, watcher, store, leadership, now)]
     return Pipeline(

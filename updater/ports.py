@@ -85,6 +85,30 @@ class Secrets(Protocol):
         ...
 
 
+class ServiceAccounts(Protocol):
+    """Knows with which Secrets the pods of a ServiceAccount pull their images."""
+
+    async def pull_secrets(self, namespace: str, service_account: str) -> Sequence[str]:
+        """Return the names of its imagePullSecrets; none when it does not exist, or must not be read.
+
+        Raises:
+            ClusterError: it could not be read now.
+        """
+        ...
+
+
+class Authorities(Protocol):
+    """Knows the certificates that Argo CD trusts."""
+
+    async def tls_certificates(self, namespace: str) -> Mapping[str, str]:
+        """Return the PEM certificates of each host, as `argocd-tls-certs-cm` has them; none when there is no such.
+
+        Raises:
+            ClusterError: they could not be read now.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledSecret:
     """A Secret found by its label."""

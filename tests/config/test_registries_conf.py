@@ -331,13 +331,6 @@ def test_a_mirror_is_asked_for_the_originals_names(repository: Repository, regis
     assert (settings.name, settings.api_name(repository)) == (registry, name)
 
 
-def test_credentials_for_an_original_are_kept_from_its_mirror() -> None:
-    asked = CredentialSource(SecretKind.ENVIRONMENT, "HUB")
-    repository = Repository("docker.io", "team/app")
-    assert read(MIRRORS).serving(repository).source(asked, repository) is None
-    assert Registries().serving(repository).source(asked, repository) == asked
-
-
 @pytest.mark.parametrize("api", APIS)
 def test_every_api_may_be_named(api: str) -> None:
     assert read(f"{ARTICLE}  api: {api}\n").entries[0].api == api
@@ -346,3 +339,10 @@ def test_every_api_may_be_named(api: str) -> None:
 def test_api_that_nobody_knows_is_refused_with_those_that_there_are() -> None:
     said = problem(f"{ARTICLE}  api: quai\n")
     assert "api is 'quai': write auto, distribution, docker-hub, quay," in said
+
+
+@pytest.mark.parametrize("host", ["docker.io", "b.example.com"])
+def test_a_registry_that_is_not_configured_is_held_until_it_is(host: str) -> None:
+    settings = Registries().serving(Repository(host, "team/app"))
+    assert Registries().holds(settings)
+    assert read(MIRRORS).holds(settings) == (host != "docker.io")

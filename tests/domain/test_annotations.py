@@ -12,7 +12,7 @@ from updater.domain.application import Application, ApplicationName, Source
 from updater.domain.messages import TrackedApplication, TrackedImage
 from updater.domain.platform import Platform
 from updater.domain.policy import Output, Policy, Strategy
-from updater.domain.secrets import CredentialSource, SecretKind
+from updater.domain.secrets import CredentialSource, SecretAccess, SecretKind
 from updater.domain.target import ImageKeys
 
 IMAGE = "registry.example.com/team/app"
@@ -219,6 +219,21 @@ def test_group_is_read() -> None:
 
 def test_tag_parameter_alone_leaves_the_name_unwritten() -> None:
     assert image({"app.helm.image-tag": "image.tag"}).keys == ImageKeys(tag="image.tag")
+
+
+def test_an_image_without_credentials_falls_back_on_the_service_account() -> None:
+    access = SecretAccess("argocd", service_account="builder")
+    tracked = track(application({"image-list": f"app={IMAGE}"}), "argocd", None, access)
+    assert tracked is not None
+    assert str(tracked.images[0].poll.credentials) == "serviceaccount:argocd/builder"
+
+
+def test_a_shared_namespaces_secrets_may_be_used() -> None:
+    access = SecretAccess("argocd", frozenset({"other"}))
+    annotations = {"image-list": f"app={IMAGE}", "app.pull-secret": "pullsecret:other/hub"}
+    tracked = track(application(annotations), "argocd", None, access)
+    assert tracked is not None
+    assert not tracked.problems
 
 
 def test_pull_secret_is_part_of_the_poll() -> None:

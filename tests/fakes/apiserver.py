@@ -30,6 +30,7 @@ _GROUPS = {
     "imageupdaters": "argocd-image-updater.argoproj.io/v1alpha1",
     "leases": "coordination.k8s.io/v1",
     "secrets": "v1",
+    "serviceaccounts": "v1",
 }
 _KINDS = {
     "applications": "Application",
@@ -39,6 +40,7 @@ _KINDS = {
     "imageupdaters": "ImageUpdater",
     "leases": "Lease",
     "secrets": "Secret",
+    "serviceaccounts": "ServiceAccount",
 }
 _PLURALS = {kind: plural for plural, kind in _KINDS.items()}
 _WRITES = {"POST": "create", "PUT": "update", "PATCH": "patch"}

@@ -16,13 +16,14 @@ from tests.fakes.registry_port import InMemoryRegistry
 from tests.fakes.signatures import FakeSignatures
 from updater.pipeline import Pipeline, build_pipeline
 from updater.ports import Leadership
-from updater.settings.daemon import Git, Polling, Settings, Shutdown
+from updater.settings.daemon import Git, Polling, RegistryFiles, Settings, Shutdown
 from updater.settings.units import Duration, Interval
 from updater.stages.commits import Commits
 from updater.stages.keyed import Pace
 from updater.stages.leadership import Alone
 
 SETTINGS = Settings(
+    registries=RegistryFiles(service_account=""),
     polling=Polling(interval=Interval(0.05)),
     git=Git(linger=Duration(0.01)),
     shutdown=Shutdown(grace=Duration(5)),

@@ -13,7 +13,14 @@ from tests.fakes.cluster import helm_application
 from tests.fakes.memory import MemoryStore
 from updater.domain.annotations import track
 from updater.domain.candidates import Snapshot, TagRecord
-from updater.domain.errors import ListShrank, RegistryError, RegistryThrottled
+from updater.domain.errors import (
+    ListShrank,
+    RegistryAuthError,
+    RegistryError,
+    RegistryThrottled,
+    SecretNotFound,
+    UpdaterError,
+)
 from updater.domain.image import Repository
 from updater.domain.messages import (
     ApplicationGone,
@@ -192,6 +199,15 @@ async def test_failing_repository_is_asked_less_and_less() -> None:
     waits = desk.registry.waits()
     assert waits == sorted(waits)
     assert waits[-1] > 2 * waits[0]
+
+
+@pytest.mark.parametrize("error", [RegistryAuthError("refused"), SecretNotFound("no such Secret")])
+async def test_what_somebody_has_to_mend_is_looked_at_again_within_five_minutes(error: UpdaterError) -> None:
+    desk = Desk(TimedRegistry(error=error))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(3600)
+    assert max(desk.registry.waits()) <= 300
 
 
 async def test_recovered_repository_tells_its_tags_again() -> None:

@@ -90,6 +90,14 @@ class DirectoryCluster:
         """Return nothing: what a laptop believes of servers is in git.ca_file and in files that are mounted."""
         return {}
 
+    async def pull_secrets(self, namespace: str, service_account: str) -> Sequence[str]:  # noqa: ARG002 - the port's
+        """ServiceAccounts are of a cluster; a manifest of one is not looked for."""
+        return ()
+
+    async def tls_certificates(self, namespace: str) -> Mapping[str, str]:  # noqa: ARG002 - the port's
+        """Certificates are mounted where there is no cluster."""
+        return {}
+
     async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
         name = target.application
 

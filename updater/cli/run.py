@@ -43,7 +43,7 @@ def run(config: Path | None, once: bool, dry_run: bool, **inherited: str | None)
     from updater.app import run_daemon  # noqa: PLC0415 - after the settings are known to be good: its imports are heavy
 
     try:
-        healthy = run_daemon(settings, flags.environ, once=once, dry_run=dry_run)
+        healthy = run_daemon(settings, flags.environ, once=once, dry_run=dry_run, config=config)
     except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)
         sys.exit(EXIT_USAGE)

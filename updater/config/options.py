@@ -28,6 +28,7 @@ _REMEDIES: Mapping[object, str] = {
     Size: Size.remedy,
     Listen: Listen.remedy,
     tuple[NamespacePattern, ...]: "write a list of namespaces, such as [argocd, team-*] or ['*']",
+    tuple[Namespace, ...]: "write a list of names of namespaces, such as [team-a, team-b]",
     tuple[Path, ...]: "write a list of paths, such as [/app/scripts]",
 }
 

@@ -19,7 +19,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from updater.config.options import nearest
 from updater.domain.durations import parse_go_duration
 from updater.domain.errors import Misconfigured
-from updater.domain.secrets import parse_credential_source
+from updater.domain.secrets import FORMS, parse_credential_source
 from updater.redaction import register_secret
 from updater.settings.daemon import DEFAULT_REGISTRIES_CONF
 from updater.settings.registries import APIS, DIRECT, ClientCertificate, Registries, RegistrySettings, hostname
@@ -137,10 +137,10 @@ class _Entry:
         values = dict(self._values(self._node))
         for required in ("name", "api_url"):
             if required not in self._lines:
-                self._problems.append(f"{self.place()}: {required} is missing: {_KEYS[required].remedy}")
+                self._problems.append(f"{self.place()}: {required} is missing: {KEYS[required].remedy}")
         if len(self._problems) > before:
             return None
-        fields: dict[str, Any] = {_KEYS[key].field: value for key, value in values.items() if _KEYS[key].field}
+        fields: dict[str, Any] = {KEYS[key].field: value for key, value in values.items() if KEYS[key].field}
         fields |= {"ca_data": self._authorities(values), "client_certificate": self._client_certificate(values)}
         return RegistrySettings(**fields) if len(self._problems) == before else None
 
@@ -150,20 +150,20 @@ class _Entry:
             line = key_node.start_mark.line + 1
             if key in self._lines:
                 self._problems.append(f"{self._where}:{line}: {key} is there twice: leave one of them out")
-            elif key not in _KEYS:
-                self._problems.append(f"{self._where}:{line}: there is no such key {key}; {nearest(key, _KEYS)}")
+            elif key not in KEYS:
+                self._problems.append(f"{self._where}:{line}: there is no such key {key}; {nearest(key, KEYS)}")
             elif not isinstance(value_node, ScalarNode):
-                self._problems.append(f"{self._where}:{line}: {key} is no single value: {_KEYS[key].remedy}")
+                self._problems.append(f"{self._where}:{line}: {key} is no single value: {KEYS[key].remedy}")
             elif value_node.tag != _NULL:
                 self._lines[key] = line
                 yield from self._value(key, value_node.value.strip())
 
     def _value(self, key: str, text: str) -> Iterator[tuple[str, object]]:
         try:
-            yield key, _KEYS[key].convert(text)
+            yield key, KEYS[key].convert(text)
         except ValueError:
-            shown = f" is {text[:80]!r}" if _KEYS[key].may_be_shown else " is not understood"
-            self._problems.append(f"{self.place(key)}: {key}{shown}: {_KEYS[key].remedy}")
+            shown = f" is {text[:80]!r}" if KEYS[key].may_be_shown else " is not understood"
+            self._problems.append(f"{self.place(key)}: {key}{shown}: {KEYS[key].remedy}")
 
     def _authorities(self, values: Mapping[str, object]) -> str:
         """Gather the entry's certificates, or what Argo CD has for the host where the entry has none."""
@@ -188,14 +188,14 @@ class _Entry:
             key, shown = "ca_file", f"ca_file {values['ca_file']}"
         else:
             key, shown = "ca_file", "argocd-tls-certs-cm, for the host of api_url,"
-        self._problems.append(f"{self.place(key)}: {shown} holds no certificates ({reason}): {_KEYS[key].remedy}")
+        self._problems.append(f"{self.place(key)}: {shown} holds no certificates ({reason}): {KEYS[key].remedy}")
 
     def _client_certificate(self, values: Mapping[str, object]) -> ClientCertificate | None:
         """Check that certificate and key are there and belong together; the key may be in the certificate's file."""
         if "client_cert" not in values and "client_key" not in values:
             return None
         if "client_cert" not in values:
-            self._problems.append(f"{self.place('client_key')}: client_cert is missing: {_KEYS['client_cert'].remedy}")
+            self._problems.append(f"{self.place('client_key')}: client_cert is missing: {KEYS['client_cert'].remedy}")
             return None
         certificate = Path(str(values["client_cert"]))
         key = Path(str(values.get("client_key", certificate)))
@@ -347,10 +347,7 @@ class _Key:
 
 _DURATION = "write a duration such as 30s or 12h"
 _FLAG = "write true or false"
-_SOURCE = (
-    "write secret:<namespace>/<name>#<field>, pullsecret:<namespace>/<name>, env:<variable> or ext:<absolute path>"
-)
-_KEYS: Mapping[str, _Key] = {
+KEYS: Mapping[str, _Key] = {
     "name": _Key("name", _text, "write what to call the registry in messages"),
     "prefix": _Key("prefix", _prefix, "write how the images' names begin, such as registry.example.com/team"),
     "api_url": _Key(
@@ -359,7 +356,7 @@ _KEYS: Mapping[str, _Key] = {
         "write the registry's address without /v2 and credentials, such as https://registry.example.com",
         may_be_shown=False,
     ),
-    "credentials": _Key("credentials", _credentials, _SOURCE, may_be_shown=False),
+    "credentials": _Key("credentials", _credentials, f"write {FORMS}", may_be_shown=False),
     "credsexpire": _Key("credentials_expire", _seconds, _DURATION),
     "limit": _Key("limit", _number, "write requests a second, such as 20; 0 for no limit"),
     "burst": _Key("burst", _count, "write a whole number of requests from 1 to 9999"),

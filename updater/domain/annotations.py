@@ -19,7 +19,7 @@ from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.policy_check import check_policy
 from updater.domain.polling import PollKey
 from updater.domain.references import parse_entry, parse_reference, split_image_list
-from updater.domain.secrets import CredentialSource, SecretKind, parse_credential_source
+from updater.domain.secrets import CredentialSource, SecretAccess, parse_credential_source
 from updater.domain.target import FileKind, ImageKeys
 from updater.domain.targeting import DEFAULT_KEYS, choose_target
 
@@ -84,6 +84,7 @@ def track(
     application: Application,
     argocd_namespace: str,
     defaults: Mapping[str, str] | None = None,
+    access: SecretAccess | None = None,
 ) -> TrackedApplication | None:
     """Read an application's annotations; None when none of them is the updater's.
 
@@ -102,7 +103,7 @@ def track(
         try:
             settings = _Settings(annotations, entry.alias, defaults or {})
             for meant in _meant(application, entry):
-                image = _track_image(application, settings, meant, argocd_namespace)
+                image = _track_image(application, settings, meant, access or SecretAccess(argocd_namespace))
                 images.setdefault(image.alias, image)
         except Misconfigured as error:
             problems.append(Problem(entry.alias, str(error)))
@@ -216,7 +217,7 @@ def _track_image(
     application: Application,
     settings: _Settings,
     entry: ImageEntry,
-    argocd_namespace: str,
+    access: SecretAccess,
 ) -> TrackedImage:
     policy, keys = _policy(settings, entry), _image_keys(settings)
     if entry.reference.is_chart:
@@ -233,9 +234,9 @@ def _track_image(
         alias=entry.alias,
         image=entry.reference,
         policy=policy,
-        poll=PollKey(entry.reference.repository, _pull_secret(settings, application)),
+        poll=PollKey(entry.reference.repository, _pull_secret(settings, application, access)),
         keys=DEFAULT_KEYS if keys == ImageKeys() else keys,
-        target=choose_target(application, entry.reference, keys, settings["source"], argocd_namespace),
+        target=choose_target(application, entry.reference, keys, settings["source"], access.argocd_namespace),
         force_update=settings.flag("force-update"),
         group=settings["group"],
     )
@@ -349,18 +350,13 @@ def _named_keys(settings: _Settings, kind: str) -> ImageKeys:
     return ImageKeys(**{part: settings[f"{kind}.image-{part}"] for part in parts})
 
 
-def _pull_secret(settings: _Settings, application: Application) -> CredentialSource | None:
+def _pull_secret(settings: _Settings, application: Application, access: SecretAccess) -> CredentialSource | None:
     text = settings["pull-secret"]
     if not text:
-        return None
+        return access.fallback(application.name.namespace)
     source = parse_credential_source(text)
-    in_cluster = source.kind in (SecretKind.SECRET, SecretKind.PULL_SECRET)
-    if in_cluster and source.namespace != application.name.namespace:
-        raise settings.wrong(
-            "pull-secret",
-            text,
-            f"a Secret has to be in the application's own namespace {application.name.namespace}",
-        )
+    if refusal := access.refusal_of(source, application.name.namespace):
+        raise settings.wrong("pull-secret", text, f"it {refusal}")
     return source
 
 

@@ -15,6 +15,7 @@ from updater.domain.messages import ClaimOutcome, Conflict, Problem, TrackedAppl
 from updater.domain.policy import Output
 from updater.domain.references import parse_entry, split_image_list
 from updater.domain.resources import ResourceImage, ResourceName, Setting, Settings, Verification
+from updater.domain.secrets import SecretAccess
 from updater.domain.selection import Claim
 
 _IMAGE_LIST = "image-list"
@@ -28,6 +29,7 @@ def govern(
     claims: Sequence[Claim],
     defaults: Mapping[str, str],
     argocd_namespace: str,
+    access: SecretAccess | None = None,
 ) -> TrackedApplication | None:
     """Read everything that is said about an Application; None when nothing is.
 
@@ -36,6 +38,7 @@ def govern(
         claims: the references that select it, the first with precedence.
         defaults: what holds where nobody says anything, by the annotation's key.
         argocd_namespace: where Argo CD itself lives.
+        access: whose Secrets an application may use; None: those of its own namespace.
     """
     plan = _share_out(application, claims, defaults)
     if not plan.views and not any(outcome.problems or outcome.conflicts for outcome in plan.outcomes):
@@ -49,7 +52,7 @@ def govern(
     ]
     warnings: list[Problem] = []
     for view in plan.views:
-        tracked = track(replace(application, annotations=view.annotations), argocd_namespace, view.defaults)
+        tracked = track(replace(application, annotations=view.annotations), argocd_namespace, view.defaults, access)
         if tracked is not None:
             images += [_verified(image, _verification(view, image.alias, claims)) for image in tracked.images]
             problems += [view.placed(problem) for problem in tracked.problems]

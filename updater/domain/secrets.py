@@ -1,4 +1,4 @@
-"""References to credentials, as annotations and `registries.conf` spell them."""
+"""References to credentials, as annotations and `registries.conf` spell them, and who may use which."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,57 +9,109 @@ from updater.domain.errors import Misconfigured
 class SecretKind(StrEnum):
     SECRET = "secret"  # noqa: S105 - the spelling of the reference
     PULL_SECRET = "pullsecret"  # noqa: S105
+    SERVICE_ACCOUNT = "serviceaccount"
     ENVIRONMENT = "env"
     SCRIPT = "ext"
+    AWS = "aws"
+    GOOGLE = "gcp"
+    AZURE = "azure"
+    ALIBABA = "alibaba"
+    GITHUB = "github"
+    NONE = "none"
+
+
+OBJECTS = frozenset({SecretKind.SECRET, SecretKind.PULL_SECRET, SecretKind.SERVICE_ACCOUNT, SecretKind.GITHUB})
+"""Kinds that name an object of Kubernetes."""
+CLOUDS = frozenset({SecretKind.AWS, SecretKind.GOOGLE, SecretKind.AZURE, SecretKind.ALIBABA})
+"""Kinds that are the identity which a cloud gives to the daemon itself."""
+FORMS = (
+    "secret:<namespace>/<name>#<field>, pullsecret:<namespace>/<name>, github:<namespace>/<name>, env:<variable>, "
+    "ext:<absolute path>, aws, gcp, azure, alibaba or none"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
     """Where credentials are to be found; never the credentials themselves.
 
-    `secret:ns/name#field`, `pullsecret:ns/name`, `env:NAME` or `ext:/absolute/path`.
+    `secret:ns/name#field`, `pullsecret:ns/name`, `github:ns/name`, `serviceaccount:ns/name`, `env:NAME`,
+    `ext:/absolute/path`, the name of a cloud, or `none`.
     """
 
     kind: SecretKind
-    location: str
-    """Name of the variable, path of the script, or name of the Secret."""
+    location: str = ""
+    """Name of the variable, path of the script, or name of the Secret or ServiceAccount."""
     namespace: str = ""
     field: str = ""
 
     def __str__(self) -> str:
-        if self.kind in (SecretKind.ENVIRONMENT, SecretKind.SCRIPT):
+        if self.kind in CLOUDS or self.kind is SecretKind.NONE:
+            return str(self.kind)
+        if self.kind not in OBJECTS:
             return f"{self.kind}:{self.location}"
         field = f"#{self.field}" if self.field else ""
         return f"{self.kind}:{self.namespace}/{self.location}{field}"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretAccess:
+    """Whose Secrets the annotations of an application may use: one rule for all of them, however they are spelled."""
+
+    argocd_namespace: str = "argocd"
+    """The daemon's own identity, variables and scripts count as kept here."""
+    shared: frozenset[str] = frozenset()
+    """Namespaces whose Secrets every application may use."""
+    service_account: str = ""
+    """Whose imagePullSecrets serve images for which nothing else is configured; empty: nobody's."""
+
+    def refusal(self, namespace: str, application_namespace: str) -> str:
+        """Say why an application may not use what is kept in a namespace; empty when it may."""
+        if namespace == application_namespace or namespace in self.shared:
+            return ""
+        return (
+            f"is kept in namespace {namespace}: keep it in the application's own namespace {application_namespace}, "
+            f"or add {namespace} to applications.secret_namespaces"
+        )
+
+    def refusal_of(self, source: CredentialSource, application_namespace: str) -> str:
+        """Say why an application may not use these credentials; empty when it may."""
+        if source.kind is SecretKind.NONE:
+            return ""
+        return self.refusal(source.namespace or self.argocd_namespace, application_namespace)
+
+    def fallback(self, application_namespace: str) -> CredentialSource | None:
+        """Return what serves an application's images for which nothing else is configured."""
+        if not self.service_account:
+            return None
+        return CredentialSource(SecretKind.SERVICE_ACCOUNT, self.service_account, application_namespace)
 
 
 def parse_credential_source(text: str) -> CredentialSource:
     """Parse a reference such as `secret:argocd/acr#acr`, with an optional `registry=` before it, as AIU allows.
 
     Raises:
-        Misconfigured: the text is none of the four forms.
+        Misconfigured: the text is none of the forms.
     """
     spelled = text.strip().partition("=")[2] if "=" in text.partition(":")[0] else text.strip()
     kind_text, _, rest = spelled.partition(":")
     try:
         kind = SecretKind(kind_text.strip().lower())
     except ValueError:
-        raise Misconfigured(
-            f"credentials {text!r} are none of secret:<namespace>/<name>#<field>, pullsecret:<namespace>/<name>, "
-            "env:<variable> and ext:<absolute path>",
-        ) from None
-    rest = rest.strip()
-    if kind is SecretKind.ENVIRONMENT and rest:
-        return CredentialSource(kind, rest)
-    if kind is SecretKind.SCRIPT and rest.startswith("/"):
-        return CredentialSource(kind, rest)
-    if kind in (SecretKind.SECRET, SecretKind.PULL_SECRET):
-        path, _, field = rest.partition("#")
-        namespace, _, name = path.partition("/")
-        wants_field = kind is SecretKind.SECRET
-        if namespace and name and "/" not in name and bool(field) == wants_field:
-            return CredentialSource(kind, name, namespace, field)
-    raise Misconfigured(
-        f"credentials {text!r} are incomplete; write secret:<namespace>/<name>#<field>, pullsecret:<namespace>/<name>, "
-        "env:<variable> or ext:<absolute path>",
-    )
+        raise Misconfigured(f"credentials {text!r} are not understood: write {FORMS}") from None
+    source = _source(kind, rest.strip())
+    if source is None:
+        raise Misconfigured(f"credentials {text!r} are incomplete; write {FORMS}")
+    return source
+
+
+def _source(kind: SecretKind, rest: str) -> CredentialSource | None:
+    if kind in CLOUDS or kind is SecretKind.NONE:
+        return None if rest else CredentialSource(kind)
+    if kind is SecretKind.ENVIRONMENT:
+        return CredentialSource(kind, rest) if rest else None
+    if kind is SecretKind.SCRIPT:
+        return CredentialSource(kind, rest) if rest.startswith("/") else None
+    path, _, field = rest.partition("#")
+    namespace, _, name = path.partition("/")
+    complete = namespace and name and "/" not in name and bool(field) == (kind is SecretKind.SECRET)
+    return CredentialSource(kind, name, namespace, field) if complete else None

@@ -13,10 +13,12 @@ from updater.domain.errors import Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user and a password."""
+    """A user and a password, or a token that stands for them."""
 
     username: str
     password: str
+    identity_token: bool = False
+    """The password is a refresh token of OAuth2, with which the token service alone can be asked."""
 
     def __repr__(self) -> str:
         return "Login(***)"
@@ -32,6 +34,7 @@ class _Entry(msgspec.Struct, rename="lower"):
     auth: str | None = None
     username: str | None = None
     password: str | None = None
+    identitytoken: str | None = None
 
 
 class _Config(msgspec.Struct):
@@ -55,9 +58,7 @@ def find_login(config: bytes, names: Iterable[str], *, legacy: bool = False) -> 
     key = max(keys, key=lambda each: len(_canonical(each)))
     login = _login(entries[key])
     if login is None:
-        raise Misconfigured(
-            f"its entry {key[:100]!r} has no user and password: log in again with those, not with a token"
-        )
+        raise Misconfigured(f"its entry {key[:100]!r} has neither user and password nor an identitytoken: log in again")
     return login
 
 
@@ -85,6 +86,8 @@ def _covers(key: str, name: str) -> bool:
 
 
 def _login(entry: _Entry) -> Login | None:
+    if entry.identitytoken:
+        return Login(entry.username or "<token>", entry.identitytoken, identity_token=True)
     if entry.username and entry.password:
         return Login(entry.username, entry.password)
     try:

@@ -44,6 +44,8 @@ class Applications(_Section, frozen=True):
     """The directory, when `source` is `directory`; None for a cluster."""
     namespaces: tuple[NamespacePattern, ...] = ()
     """Whose Applications are kept up to date: names, globs, or RE2 between slashes; empty: `argocd.namespace` alone."""
+    secret_namespaces: tuple[Namespace, ...] = ()
+    """Namespaces whose Secrets an Application of any other one may name, too."""
     kubeconfig: Path | None = None
     """None: the cluster the daemon runs in, else what kubectl would use."""
     context: str = ""
@@ -57,6 +59,8 @@ class RegistryFiles(_Section, frozen=True):
     """AIU's `registries.conf`; None: `/app/config/registries.conf` where there is one, else built-in registries."""
     script_directories: tuple[Path, ...] = (Path("/app/scripts"), Path("/scripts"))
     """Only scripts inside of these are run for `ext:` credentials; empty: none is."""
+    service_account: str = "default"
+    """Whose imagePullSecrets, in an Application's namespace, serve images for which nothing else is configured."""
 
 
 class Polling(_Section, frozen=True):

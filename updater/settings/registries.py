@@ -88,10 +88,6 @@ class RegistrySettings:
         host, _, name = f"{self.canonical_prefix}{rest}".partition("/")
         return Repository(host, name) if name else repository
 
-    def source(self, asked: CredentialSource | None, repository: Repository) -> CredentialSource | None:
-        """Choose between an image's credentials and the registry's; those for an original are kept from its mirror."""
-        return self.credentials if self.mirrors(repository) else asked or self.credentials
-
     def api_name(self, repository: Repository) -> str:
         """Return the name by which this registry knows the repository."""
         if self.mirrors(repository):
@@ -127,6 +123,11 @@ class Registries:
             return next((entry for entry in self.entries if entry.default), _DOCKER_HUB_BUILT_IN)
         unnamed = (entry for entry in self.entries if not entry.prefix and not entry.mirror_of)
         return next(unnamed, self._inferred(repository.host))
+
+    def holds(self, settings: RegistrySettings) -> bool:
+        """Say whether a registry is still reached like this, be it configured or inferred."""
+        host, _, path = settings.canonical_prefix.partition("/")
+        return settings in self.entries or settings == self.serving(Repository(host, path or "any"))
 
     def _inferred(self, host: str) -> RegistrySettings:
         return RegistrySettings(host, f"https://{host}", prefix=host, ca_data=self.authorities.get(hostname(host), ""))

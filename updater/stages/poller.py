@@ -15,7 +15,14 @@ import structlog
 
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Snapshot
-from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled, StoreError
+from updater.domain.errors import (
+    ListShrank,
+    Misconfigured,
+    RegistryAuthError,
+    RegistryError,
+    RegistryThrottled,
+    StoreError,
+)
 from updater.domain.image import Repository
 from updater.domain.messages import (
     ApplicationGone,
@@ -32,6 +39,8 @@ from updater.stages.waiting import wait_for_event
 log = structlog.get_logger()
 
 _LONGEST_BACK_OFF = timedelta(minutes=30)
+_LONGEST_UNAUTHORIZED = timedelta(minutes=5)
+"""Somebody has to mend it, and wants to see that it is; more often, and the registry may lock the account."""
 _SPREAD = 0.1
 """Part of a wait that a poll's own place may take off."""
 _BETWEEN_HINTED_LOOKS = 5.0
@@ -232,7 +241,10 @@ class Poller:
 
     def _back_off(self, poll: _Poll, error: Exception) -> timedelta:
         interval = self._interval(poll.key)
-        delay = max(min(interval * 2.0 ** min(poll.failures - 1, 10), _LONGEST_BACK_OFF), interval)
+        longest = _LONGEST_BACK_OFF
+        if isinstance(error, RegistryAuthError | Misconfigured):
+            longest = _LONGEST_UNAUTHORIZED
+        delay = max(min(interval * 2.0 ** min(poll.failures - 1, 10), longest), interval)
         if isinstance(error, ListShrank):
             return timedelta(seconds=error.retry_after) / (1 - _SPREAD)
         if isinstance(error, RegistryThrottled) and error.retry_after is not None:

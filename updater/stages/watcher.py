@@ -11,6 +11,7 @@ from updater.domain.errors import ClusterError
 from updater.domain.governing import govern
 from updater.domain.messages import ApplicationGone, ApplicationSeen, TrackedApplication
 from updater.domain.places import Places
+from updater.domain.secrets import SecretAccess
 from updater.domain.selection import Selection
 from updater.ports import ApplicationSource, Gone, Listed, Readable, ResourceGone, ResourceSeen, Seen, Unreadable
 from updater.stages.board import Board
@@ -32,6 +33,8 @@ class Watcher:
     argocd_namespace: str
     defaults: Mapping[str, str] = field(default_factory=dict)
     """For annotations that an Application does not have."""
+    access: SecretAccess | None = None
+    """Whose Secrets an application may use; None: those of its own namespace."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once every Application that exists has been passed on."""
     selection: Selection = field(default_factory=Selection)
@@ -88,7 +91,7 @@ class Watcher:
     async def _consider(self, application: Application) -> None:
         """Pass on what is said about an application, if it is anything, and new."""
         claims = self.selection.claims(application.name)
-        tracked = govern(application, claims, self.defaults, self.argocd_namespace)
+        tracked = govern(application, claims, self.defaults, self.argocd_namespace, self.access)
         tracked = with_sound_branches(tracked) if tracked else None
         if tracked is None:
             await self._untrack(application.name)

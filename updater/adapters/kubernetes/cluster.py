@@ -17,8 +17,10 @@ from updater.adapters.kubernetes.connection import (
     EVENTS,
     IMAGE_UPDATERS,
     SECRETS,
+    SERVICE_ACCOUNTS,
     ApiError,
     Connection,
+    Resource,
 )
 from updater.adapters.kubernetes.events import event_manifest
 from updater.adapters.kubernetes.reflector import APPLICATION, Kind, Pace, Reflector
@@ -37,8 +39,10 @@ from updater.ports import ApplicationEvent, ClusterEvent, LabelledSecret, Listed
 log = structlog.get_logger()
 
 _QUEUE_SIZE = 1_000
+_TLS_CERTIFICATES = "argocd-tls-certs-cm"
 _WRITE_TRIES = 2
 _NOT_FOUND = 404
+_FORBIDDEN = 403
 _CONFLICTS = frozenset({409, 422})
 """422 is how a failed `test` of a JSON patch is answered."""
 _PAGE = 500
@@ -76,9 +80,18 @@ class _ConfigMap(msgspec.Struct):
     data: dict[str, str] | None = None
 
 
-_decode_config_map = msgspec.json.Decoder(_ConfigMap).decode
+class _Reference(msgspec.Struct):
+    name: str = ""
+
+
+class _ServiceAccount(msgspec.Struct, rename="camel"):
+    image_pull_secrets: list[_Reference] | None = None
+
+
 _decode_secret = msgspec.json.Decoder(_Secret).decode
 _decode_secrets = msgspec.json.Decoder(_SecretList).decode
+_decode_service_account = msgspec.json.Decoder(_ServiceAccount).decode
+_decode_config_map = msgspec.json.Decoder(_ConfigMap).decode
 _decode_object = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -90,6 +103,8 @@ class KubernetesCluster:
         self._namespaces = Namespaces.of(namespaces)
         self._pace = pace
         self._reflectors: set[asyncio.Task[None]] = set()
+        self._forbidden: set[str] = set()
+        """What RBAC keeps from us and we can do without; each is said once."""
 
     @classmethod
     async def open(
@@ -183,6 +198,38 @@ class KubernetesCluster:
             return decode_secret(_decode_secret(body).data)
         except (ValueError, msgspec.DecodeError) as error:
             raise ClusterError(f"Secret {namespace}/{name} cannot be read: {error}") from None
+
+    async def pull_secrets(self, namespace: str, service_account: str) -> Sequence[str]:
+        body = await self._dispensable(SERVICE_ACCOUNTS, namespace, service_account)
+        try:
+            references = _decode_service_account(body or b"{}").image_pull_secrets or ()
+        except msgspec.DecodeError as error:
+            raise ClusterError(f"ServiceAccount {namespace}/{service_account} cannot be read: {error}") from None
+        return [reference.name for reference in references if reference.name]
+
+    async def tls_certificates(self, namespace: str) -> Mapping[str, str]:
+        body = await self._dispensable(CONFIG_MAPS, namespace, _TLS_CERTIFICATES)
+        try:
+            data = _decode_config_map(body or b"{}").data or {}
+        except msgspec.DecodeError as error:
+            raise ClusterError(f"ConfigMap {namespace}/{_TLS_CERTIFICATES} cannot be read: {error}") from None
+        return {host.lower(): certificates for host, certificates in data.items() if certificates}
+
+    async def _dispensable(self, resource: Resource, namespace: str, name: str) -> bytes | None:
+        """Read an object; None when there is none, or when RBAC keeps it from us."""
+        try:
+            return await self._connection.get(resource, namespace, name)
+        except ApiError as error:
+            if error.status == _FORBIDDEN:
+                self._say_forbidden(str(error))
+            elif error.status != _NOT_FOUND:
+                raise
+            return None
+
+    def _say_forbidden(self, reason: str) -> None:
+        if reason not in self._forbidden:
+            self._forbidden.add(reason)
+            log.info("cluster.forbidden", reason=reason)
 
     async def secrets_labelled(self, namespace: str, label: str, values: Sequence[str]) -> Sequence[LabelledSecret]:
         selector = ("labelSelector", f"{label} in ({','.join(values)})")

@@ -64,7 +64,7 @@ APPLICATION_SETS = Resource("/apis/argoproj.io/v1alpha1", "applicationsets", "ap
 CONFIG_MAPS = Resource("/api/v1", "configmaps", "configmaps")
 EVENTS = Resource("/api/v1", "events", "events")
 SECRETS = Resource("/api/v1", "secrets", "secrets")
-CONFIG_MAPS = Resource("/api/v1", "configmaps", "configmaps")
+SERVICE_ACCOUNTS = Resource("/api/v1", "serviceaccounts", "serviceaccounts")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases", "leases.coordination.k8s.io")
 
 _VERBS = {
@@ -73,6 +73,7 @@ _VERBS = {
     IMAGE_UPDATERS: "get, list, watch",
     EVENTS: "create",
     SECRETS: "get, list",
+    SERVICE_ACCOUNTS: "get",
     CONFIG_MAPS: "get, create, update",
     LEASES: "get, create, update",
 }

@@ -20,7 +20,8 @@ from updater.formats.docker_config import Login
 from updater.formats.http_headers import parse_challenges
 from updater.formats.oci import Malformed, decode_token, error_codes
 
-AskTokenService = Callable[[URL, Mapping[str, str]], Awaitable[Answer]]
+AskTokenService = Callable[[URL, Mapping[str, str], Mapping[str, str] | None], Awaitable[Answer]]
+"""Takes headers, and a form to be posted or None."""
 
 _REFUSALS = (401, 403)
 _READING = frozenset({"pull", "metadata_read", "content_read"})
@@ -29,6 +30,7 @@ _PART_OF_LIFETIME = 0.8
 _SHORTEST_LIFETIME = 60.0
 """What the specification grants to a token that says nothing."""
 _LONGEST_LIFETIME = 12 * 3600.0
+_CLIENT = "updater"
 _MOST_TOKENS = 1000
 """Expired ones are forgotten when there are more."""
 
@@ -98,20 +100,20 @@ class Authenticator:
         renewed = False
         while answer.status in _REFUSALS:
             if renewed:
-                raise _refused(access, answer)
+                raise _refused(access, grant.login, answer)
             self._learn(access, answer)
             newer = await self._grant(access, grant)
             if newer.header in ("", grant.header):
-                raise _refused(access, answer)
+                raise _refused(access, grant.login or newer.login, answer)
             renewed = bool(grant.header)
             grant = newer
             answer = await ask(grant.header)
         return answer
 
     async def basic(self, access: Access) -> str:
-        """Return the header of basic authentication for an API that asks nobody for it; empty without credentials."""
+        """Return the header of basic authentication for an API that asks nobody for it; empty without a password."""
         login = await self._login(access, None)
-        return _basic(login) if login else ""
+        return _basic(login) if login and not login.identity_token else ""
 
     def _learn(self, access: Access, answer: Answer) -> None:
         """Note how the registry wants to be asked; bearer tokens before basic authentication."""
@@ -146,6 +148,8 @@ class Authenticator:
             return Grant()
         login = await self._login(access, refused.login)
         if way.realm is None:
+            if login is not None and login.identity_token:
+                raise RegistryAuthError(f"wants user and password, and {access.described} are an identity token")
             return Grant(_basic(login), login) if login else Grant()
         try:
             return Grant(await self._bearer(way, access, login, refused.header), login)
@@ -179,12 +183,16 @@ class Authenticator:
             raise ValueError(way)
         query = {"scope": scope} | ({"service": way.service} if way.service else {})
         headers: dict[str, str] = {}
-        if login is not None:
+        form = None
+        if login is not None and login.identity_token:
+            form = query | {"grant_type": "refresh_token", "refresh_token": login.password, "client_id": _CLIENT}
+            query = {}
+        elif login is not None:
             query["account"] = login.username
             headers["Authorization"] = _basic(login)
-        answer = await self._ask_token_service(way.realm.update_query(query), headers)
+        answer = await self._ask_token_service(way.realm.update_query(query), headers, form)
         if answer.status in _REFUSALS:
-            raise _refused(access, answer, f"its token service {way.realm.host} ")
+            raise _refused(access, login, answer, f"its token service {way.realm.host} ")
         if answer.status != 200:  # noqa: PLR2004 - OK
             raise RegistryError(f"its token service {way.realm.host} answers with status {answer.status}")
         try:
@@ -202,7 +210,8 @@ def _basic(login: Login) -> str:
     return f"Basic {b64encode(f'{login.username}:{login.password}'.encode()).decode()}"
 
 
-def _refused(access: Access, answer: Answer, by: str = "") -> RegistryAuthError:
+def _refused(access: Access, login: Login | None, answer: Answer, by: str = "") -> RegistryAuthError:
     codes = "".join(f" {code}" for code in error_codes(answer.body))
-    remedy = "check user and password, and that they may pull" if access.source else "configure credentials for it"
-    return RegistryAuthError(f"{by}refuses {access.described} (status {answer.status}{codes}): {remedy}")
+    asked = access.described if login else "a request without credentials"
+    remedy = "check user and password, and that they may pull" if login else "configure credentials for it"
+    return RegistryAuthError(f"{by}refuses {asked} (status {answer.status}{codes}): {remedy}")

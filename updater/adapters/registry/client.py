@@ -1,12 +1,14 @@
 """Registries that speak the Distribution API: the adapter behind the port `Registry`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from updater.adapters.registry.auth import Access
 from updater.adapters.registry.catalogue import CatalogueReader
+from updater.adapters.registry.credentials import Credentials, Sources
 from updater.adapters.registry.endpoint import Endpoint
 from updater.adapters.registry.helm_repository import HelmRepository, helm_settings
 from updater.adapters.registry.metadata import Metadata
@@ -19,7 +21,7 @@ from updater.domain.image import Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.domain.secrets import CredentialSource
-from updater.ports import ImageMetadata, Secrets, TagMemory
+from updater.ports import ImageMetadata, Secrets, ServiceAccounts, TagMemory
 from updater.settings.registries import Registries, RegistrySettings
 
 
@@ -35,16 +37,19 @@ class RegistryClient:
         *,
         own_platform: Platform,
         now: Callable[[], datetime],
+        accounts: ServiceAccounts | None = None,
         script_directories: Sequence[Path] = (),
     ) -> None:
         self._registries = registries
-        self._secrets = secrets
+        self._sources = Sources(secrets, accounts, tuple(script_directories))
         self._metadata = metadata
         self._tags = tags
         self._own_platform = own_platform
         self._now = now
-        self._script_directories = tuple(script_directories)
         self._endpoints: dict[RegistrySettings, Endpoint] = {}
+        self._retired: list[Endpoint] = []
+        """Not to be asked any more, and open until no look is under way."""
+        self._looks = 0
         self._observers: dict[PollKey, Observer] = {}
         self._recognitions: dict[RegistrySettings, Recognition] = {}
         self._readers: dict[tuple[PollKey, RegistrySettings], CatalogueReader] = {}
@@ -57,12 +62,14 @@ class RegistryClient:
             RegistryError: no complete answer could be had; RegistryThrottled carries when to come again.
             Misconfigured: credentials or configuration have to be mended by somebody.
         """
-        settings, access = self._settings(key), self._access(key)
+        settings = self._settings(key)
         try:
-            if key.repository.is_helm:
-                return await self._helm(settings, access).observe(key.repository)
-            reader = await self._reader(key, settings, access) if wants.metadata or wants.times else None
-            return await self._observer(key).observe(self.remote(key), wants, reader)
+            access = self._access(key)
+            async with self._looking():
+                if key.repository.is_helm:
+                    return await self._helm(settings, access).observe(key.repository)
+                reader = await self._reader(key, settings, access) if wants.metadata or wants.times else None
+                return await self._observer(key).observe(self.remote(key), wants, reader)
         except RegistryThrottled as error:
             raise RegistryThrottled(_placed(error, key, settings), error.retry_after) from error
         except ListShrank as error:
@@ -77,7 +84,7 @@ class RegistryClient:
         return RemoteRepository(self._endpoint(self._settings(key)), self._access(key))
 
     def _access(self, key: PollKey) -> Access:
-        return Access(key.repository, self._settings(key).api_name(key.repository), self.credentials(key))
+        return self._endpoint(self._settings(key)).access(key.repository, key.credentials)
 
     def forget(self, key: PollKey) -> None:
         self._observers.pop(key, None)
@@ -85,7 +92,8 @@ class RegistryClient:
 
     def credentials(self, key: PollKey) -> CredentialSource | None:
         """Tell where the credentials for a repository come from; None when it is asked as nobody."""
-        return self._settings(key).source(key.credentials, key.repository)
+        credentials = Credentials(self._settings(key), self._sources)
+        return credentials.choose(key.credentials, key.repository)
 
     def interval(self, key: PollKey) -> float | None:
         return self._settings(key).interval
@@ -101,14 +109,41 @@ class RegistryClient:
             names = ", ".join(sorted(endpoint.settings.name for endpoint in asked))
             raise RegistryError(f"none of the registries answers: {names}")
 
+    async def reconfigure(self, registries: Registries, script_directories: Sequence[Path]) -> None:
+        """Follow another configuration from the next look on; registries that stay as they were keep what they know."""
+        changed = tuple(script_directories) != self._sources.script_directories
+        self._registries = registries
+        self._sources = replace(self._sources, script_directories=tuple(script_directories))
+        self._readers.clear()
+        self._recognitions.clear()
+        self._helm_repositories.clear()
+        for settings in list(self._endpoints):
+            if changed or not registries.holds(settings):
+                self._retired.append(self._endpoints.pop(settings))
+        await self._close_retired()
+
     async def close(self) -> None:
-        for endpoint in self._endpoints.values():
+        for endpoint in (*self._endpoints.values(), *self._retired):
             await endpoint.close()
         self._endpoints.clear()
 
+    @asynccontextmanager
+    async def _looking(self) -> AsyncIterator[None]:
+        """Keep open what a look may use, also when it is followed no more."""
+        self._looks += 1
+        try:
+            yield
+        finally:
+            self._looks -= 1
+            await self._close_retired()
+
+    async def _close_retired(self) -> None:
+        while self._retired and not self._looks:
+            await self._retired.pop().close()
+
     def _endpoint(self, settings: RegistrySettings) -> Endpoint:
         if settings not in self._endpoints:
-            self._endpoints[settings] = Endpoint(settings, self._secrets, self._script_directories, self._now)
+            self._endpoints[settings] = Endpoint(settings, self._sources, self._now)
         return self._endpoints[settings]
 
     async def _reader(self, key: PollKey, settings: RegistrySettings, access: Access) -> CatalogueReader | None:

@@ -4,23 +4,22 @@ Texts of errors go on from the registry's name; who asked adds that.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 from yarl import URL
 
 from updater.adapters.registry.auth import Access, Authenticator
 from updater.adapters.registry.breaker import CircuitBreaker, NoAnswer
-from updater.adapters.registry.credentials import Credentials
+from updater.adapters.registry.credentials import Credentials, Sources
 from updater.adapters.registry.http import Answer, Transport
 from updater.adapters.registry.limiter import Limiter, PullBudget
 from updater.domain.errors import RegistryError, RegistryThrottled
+from updater.domain.image import Repository
 from updater.domain.secrets import CredentialSource
 from updater.formats.http_headers import allowance, retry_after
-from updater.ports import Secrets
 from updater.settings.registries import RegistrySettings
 
 log = structlog.get_logger()
@@ -38,10 +37,14 @@ class Endpoint:
     def __init__(
         self,
         settings: RegistrySettings,
-        secrets: Secrets,
-        script_directories: Sequence[Path],
+        sources: Sources,
         now: Callable[[], datetime],
     ) -> None:
+        """Prepare to ask it.
+
+        Raises:
+            Misconfigured: its certificates cannot be used.
+        """
         self.settings = settings
         self.page_size: int | None = None
         """What the registry was found to accept in place of the usual; 0: none at all."""
@@ -53,8 +56,13 @@ class Endpoint:
         """Of the token service; it is asked rarely, and only left alone when it says so."""
         self._breaker = CircuitBreaker(settings.name)
         self._slots = asyncio.Semaphore(settings.concurrency)
-        credentials = Credentials(settings, secrets, script_directories)
-        self._authenticator = Authenticator(credentials, self._ask_token_service, self._transport.allows)
+        self._credentials = Credentials(settings, sources)
+        self._authenticator = Authenticator(self._credentials, self._ask_token_service, self._transport.allows)
+
+    def access(self, repository: Repository, asked: CredentialSource | None) -> Access:
+        """Say how a repository is called here, and as whom it is read; `asked` are the image's own credentials."""
+        name = self.settings.api_name(repository)
+        return Access(repository, name, self._credentials.choose(asked, repository))
 
     def url(self, path: str) -> URL:
         """Return the address of a path of the API, such as `v2/team/app/tags/list`."""
@@ -133,10 +141,13 @@ class Endpoint:
                 f"asks for fewer requests (status {answer.status})", None if asked is None else pause
             )
 
-    async def _ask_token_service(self, url: URL, headers: Mapping[str, str]) -> Answer:
+    async def _ask_token_service(self, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
         await self._tokens.turn()
         async with self._slots:
-            answer = await self._transport.send("GET", url, headers, _TOKEN_BYTES)
+            if form is not None:
+                answer = await self._transport.post(url, form, _TOKEN_BYTES)
+            else:
+                answer = await self._transport.send("GET", url, headers, _TOKEN_BYTES)
         self._raise_if_throttled(answer, self._tokens)
         return answer
 

@@ -77,6 +77,16 @@ class Transport:
             url = target
         raise RegistryError(f"redirects more than {_MOST_REDIRECTS} times")
 
+    async def post(self, url: URL, form: Mapping[str, str], limit: int) -> Answer:
+        """Send a form; where it leads to another address, it is not sent on.
+
+        Raises:
+            NoAnswer: there was none, or it broke off.
+            RegistryError: it is larger than allowed.
+        """
+        answer, _ = await self._send_once("POST", url, {}, limit, form)
+        return answer
+
     async def close(self) -> None:
         await self._session.close()
 
@@ -90,17 +100,22 @@ class Transport:
         url: URL,
         headers: Mapping[str, str],
         limit: int,
+        form: Mapping[str, str] | None = None,
     ) -> tuple[Answer, str | None]:
-        async with self._response(method, url, headers) as response:
+        async with self._response(method, url, headers, form) as response:
             if response.status in _REDIRECTS and "Location" in response.headers:
                 return Answer(response.status, response.headers, b"", url), response.headers["Location"]
             body = await _read(response, limit)
             return Answer(response.status, response.headers, body, url), None
 
     @asynccontextmanager
-    async def _response(self, method: str, url: URL, headers: Mapping[str, str]) -> AsyncIterator[ClientResponse]:
+    async def _response(
+        self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> AsyncIterator[ClientResponse]:
         """Open one response; what goes wrong until it is closed is translated here."""
-        request = self._session.request(method, url, headers=headers, allow_redirects=False, proxy=self._proxy(url))
+        request = self._session.request(
+            method, url, headers=headers, data=form, allow_redirects=False, proxy=self._proxy(url)
+        )
         try:
             async with request as response:
                 yield response

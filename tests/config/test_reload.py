@@ -1,0 +1,153 @@
+"""The configuration of registries, read again: what is right is followed, what is wrong is said once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.fakes.certificates import loopback_certificate
+from tests.fakes.house import eventually
+from updater.config.reload import Configured, RegistriesReload, Trusted
+from updater.domain.errors import ClusterError, Misconfigured
+from updater.domain.image import Repository
+from updater.settings.daemon import RegistryFiles
+
+ENTRY = "- {{name: {name}, api_url: 'https://a.example.com', prefix: a.example.com}}\n"
+A = Repository("a.example.com", "team/app")
+
+
+@dataclass
+class Cluster:
+    certificates: dict[str, str] = field(default_factory=dict)
+    error: ClusterError | None = None
+    reads: int = 0
+
+    async def tls_certificates(self, namespace: str) -> Mapping[str, str]:
+        self.reads += 1
+        if self.error:
+            raise self.error
+        return dict(self.certificates)
+
+
+@dataclass
+class World:
+    """A directory with the files, and what was followed."""
+
+    root: Path
+    cluster: Cluster = field(default_factory=Cluster)
+    followed: list[Configured] = field(default_factory=list)
+
+    @property
+    def conf(self) -> Path:
+        return self.root / "registries.conf"
+
+    def reload(self) -> RegistriesReload:
+        trusted = Trusted(self.cluster, "argocd", self.root / "tls", keep=0)
+        return RegistriesReload(trusted, RegistryFiles(), self.root / "updater.yaml", {}, interval=0.01)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        reload = self.reload()
+        task = asyncio.create_task(reload.run(await reload.load(), self.follow))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def follow(self, configured: Configured) -> None:
+        self.followed.append(configured)
+
+    async def followed_so_often(self, times: int) -> Configured:
+        await eventually(lambda: len(self.followed) >= times, lambda: f"{times} changes")
+        return self.followed[-1]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    (tmp_path / "updater.yaml").write_text("registries:\n  file: registries.conf\n")
+    world.conf.write_text(ENTRY.format(name="A"))
+    return world
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put another file in the place of one, as Kubernetes does with what it mounts."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
+
+
+async def test_a_changed_registries_conf_is_followed_once(world: World) -> None:
+    async with world.running():
+        replace_file(world.conf, ENTRY.format(name="B"))
+        configured = await world.followed_so_often(1)
+        assert configured.registries.serving(A).name == "B"
+        replace_file(world.conf, ENTRY.format(name="C"))
+        await world.followed_so_often(2)
+    assert [each.registries.serving(A).name for each in world.followed] == ["B", "C"]
+
+
+async def test_a_changed_settings_file_is_followed(world: World) -> None:
+    async with world.running():
+        (world.root / "other.conf").write_text(ENTRY.format(name="Other"))
+        replace_file(world.root / "updater.yaml", "registries: {file: other.conf, script_directories: [/x]}\n")
+        configured = await world.followed_so_often(1)
+    assert configured.registries.serving(A).name == "Other"
+    assert configured.script_directories == (Path("/x"),)
+
+
+async def test_a_changed_certificate_file_is_followed(world: World) -> None:
+    authority = world.root / "ca.pem"
+    authority.write_text(loopback_certificate().certificate)
+    world.conf.write_text(ENTRY.format(name="A").replace("}", f", ca_file: {authority}}}"))
+    async with world.running():
+        replace_file(authority, loopback_certificate().certificate * 2)
+        configured = await world.followed_so_often(1)
+    assert configured.registries.serving(A).ca_data.count("BEGIN CERTIFICATE") == 2
+
+
+async def test_what_is_wrong_is_said_once_and_the_old_stays(world: World) -> None:
+    with capture_logs() as said:
+        async with world.running():
+            replace_file(world.conf, ENTRY.format(name="A") + "  limits: 5\n")
+            await eventually(lambda: bool(said), lambda: "a refusal")
+            replace_file(world.conf, ENTRY.format(name="B"))
+            await world.followed_so_often(1)
+    assert [each["event"] for each in said] == ["registries.refused", "registries.reloaded"]
+    assert "registries.conf" in said[0]["reason"]
+
+
+async def test_a_configuration_that_is_wrong_from_the_start_is_refused(world: World) -> None:
+    world.conf.write_text("- nonsense\n")
+    with pytest.raises(Misconfigured):
+        await world.reload().load()
+
+
+async def test_argo_cds_certificates_come_from_its_config_map_when_they_are_not_mounted(world: World) -> None:
+    certificate = loopback_certificate().certificate
+    world.cluster.certificates = {"a.example.com": certificate}
+    assert (await world.reload().load()).registries.serving(A).ca_data == certificate
+
+
+async def test_mounted_certificates_make_the_config_map_needless(world: World) -> None:
+    (world.root / "tls").mkdir()
+    (world.root / "tls" / "a.example.com").write_text(loopback_certificate().certificate)
+    assert (await world.reload().load()).registries.serving(A).ca_data
+    assert world.cluster.reads == 0
+
+
+async def test_certificates_are_kept_while_the_cluster_does_not_answer(world: World) -> None:
+    world.cluster.certificates = {"a.example.com": loopback_certificate().certificate}
+    reload = world.reload()
+    before = await reload.load()
+    world.cluster.error = ClusterError("the API server does not answer")
+    with capture_logs() as said:
+        assert await reload.load() == before
+        assert await reload.load() == before
+    assert [each["event"] for each in said] == ["registries.certificates_unread"]
