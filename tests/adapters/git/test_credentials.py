@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -318,7 +319,11 @@ async def test_aws_key_is_for_codecommit_alone(endpoint: Endpoint) -> None:
     assert basic(login.authorization).startswith("AKID:20")
 
 
-async def test_aws_identity_without_its_library_names_the_extra(endpoint: Endpoint) -> None:
+async def test_aws_identity_without_its_library_names_the_extra(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("botocore", "botocore.exceptions", "botocore.session"):
+        monkeypatch.setitem(sys.modules, module, None)
     url = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/x"
     with pytest.raises(Misconfigured, match=r"updater\[aws\]"):
         await endpoint.logins().login(url, "Secret a/b", {"useAwsWorkloadIdentity": "true"})
