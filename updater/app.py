@@ -36,6 +36,7 @@ from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
 from updater.ports import Author, Authorities, Leadership, RepositorySecrets, ServiceAccounts
 from updater.serving import build_server
 from updater.settings.daemon import Settings, State
+from updater.stages.board import Board
 from updater.stages.commits import Commits
 from updater.stages.leadership import Alone
 from updater.stages.reporter import Reporter
@@ -57,6 +58,7 @@ def run_daemon(
     once: bool = False,
     dry_run: bool = False,
     config: Path | None = None,
+    at_end: Callable[[Board], None] = lambda _: None,
 ) -> bool:
     """Run until told to end by SIGTERM or SIGINT, or, with `once`, until all is done; tell whether all is well.
 
@@ -67,7 +69,8 @@ def run_daemon(
         UpdaterError: what the settings name cannot be used.
     """
     try:
-        return uvloop.run(_run(settings, environ, config, once=once, dry_run=dry_run or settings.updates.dry_run))
+        dry_run = dry_run or settings.updates.dry_run
+        return uvloop.run(_run(settings, environ, config, at_end, once=once, dry_run=dry_run))
     except UpdaterError:
         raise
     except Exception:
@@ -76,7 +79,13 @@ def run_daemon(
 
 
 async def _run(
-    settings: Settings, environ: Mapping[str, str], config: Path | None, *, once: bool, dry_run: bool
+    settings: Settings,
+    environ: Mapping[str, str],
+    config: Path | None,
+    at_end: Callable[[Board], None],
+    *,
+    once: bool,
+    dry_run: bool,
 ) -> bool:
     stop = _stop_on_signals()
     log.info(
@@ -96,6 +105,7 @@ async def _run(
         else:
             async with serve_api(settings.api_socket, daemon.reporter):
                 await daemon.pipeline.run(stop)
+        at_end(daemon.pipeline.board)
     log.info("daemon.stopped")
     return healthy
 

@@ -26,6 +26,7 @@ from updater.ports import (
     DueTimes,
     GitServer,
     Leadership,
+    LeaseReader,
     Registry,
     ResourceStatuses,
     Signatures,
@@ -42,6 +43,7 @@ from updater.stages.events import EventRecorder
 from updater.stages.keyed import Pace
 from updater.stages.outranked import Outranked
 from updater.stages.poller import Poller
+from updater.stages.rival import RivalWatch
 from updater.stages.signature_gate import NO_SIGNATURES, SignatureGate
 from updater.stages.status import StatusKeeper
 from updater.stages.watcher import Watcher
@@ -54,7 +56,7 @@ _LISTED_WITHIN = 60.0
 """Seconds for the Applications to be listed when everything is to be done once."""
 
 
-class Cluster(ApplicationSource, ApplicationWriter, ResourceStatuses, ApplicationEvents, Protocol):
+class Cluster(ApplicationSource, ApplicationWriter, ResourceStatuses, ApplicationEvents, LeaseReader, Protocol):
     """Where Applications live."""
 
 
@@ -187,7 +189,17 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 def _defaults(settings: Settings) -> Mapping[str, str]:
     """Give what the settings say of all images, as annotations would."""
-    said = {"schedule": settings.updates.schedule, "pause": "true" if settings.updates.pause else ""}
+    defaults = settings.defaults
+    said = {
+        "schedule": settings.updates.schedule,
+        "pause": "true" if settings.updates.pause else "",
+        "update-strategy": defaults.update_strategy,
+        "allow-tags": defaults.allow_tags,
+        "ignore-tags": ", ".join(defaults.ignore_tags),
+        "platforms": ", ".join(defaults.platforms),
+        "minimum-age": f"{defaults.minimum_age:f}s" if defaults.minimum_age else "",
+        "rollback": defaults.rollback,
+    }
     return {key: value for key, value in said.items() if value}
 
 
@@ -213,11 +225,12 @@ def _tellers(
     )
     board.subscribe(keeper.notice)
     watcher.on_resource = keeper.wake
+    rival = RivalWatch(cluster, settings.argocd.namespace)
     if not settings.kube.events:
-        return [keeper]
+        return [keeper, rival]
     recorder = EventRecorder(cluster, leadership, now)
     board.subscribe(recorder.notice)
-    return [keeper, recorder]
+    return [keeper, rival, recorder]
 
 
 def _access(settings: Settings) -> SecretAccess:

@@ -183,6 +183,18 @@ class ApplicationWriter(Protocol):
         ...
 
 
+class LeaseReader(Protocol):
+    """Looks at the Leases of others."""
+
+    async def renewal(self, namespace: str, name: str) -> str:
+        """Return when a Lease was last renewed, in its holder's words; an empty text when nobody holds it.
+
+        Raises:
+            ClusterError: it could not be read.
+        """
+        ...
+
+
 class ResourceStatuses(Protocol):
     """Tells those who wrote an ImageUpdater what became of it."""
 

@@ -23,6 +23,9 @@ class FakeCluster:
     resources: dict[ResourceName, ImageUpdater] = field(default_factory=dict)
     statuses: list[tuple[ResourceName, Mapping[str, object]]] = field(default_factory=list)
     recorded: list[ApplicationEvent] = field(default_factory=list)
+    renewing: bool = False
+    """Somebody renews the Lease between any two looks at it."""
+    renewals: int = 0
     refreshed: list[ApplicationName] = field(default_factory=list)
     rendered: list[ApplicationName] = field(default_factory=list)
     """Those of the refreshed that were to be hydrated as well."""
@@ -89,6 +92,10 @@ class FakeCluster:
         if rules and not rules.spare(application.name.name, written_pointer(application, target)):
             self.put(application)
         return True
+
+    async def renewal(self, namespace: str, name: str) -> str:
+        self.renewals += self.renewing
+        return str(self.renewals) if self.renewals else ""
 
     async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
         if self.error:

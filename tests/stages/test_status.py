@@ -16,9 +16,10 @@ from updater.domain.application import ApplicationName
 from updater.domain.errors import ClusterError, RegistryError
 from updater.domain.image import ImageVersion
 from updater.domain.messages import Happening, Noticed
-from updater.settings.daemon import Kube
+from updater.settings.daemon import Defaults, Kube
 from updater.stages.events import EventRecorder, make_event
 from updater.stages.leadership import Alone
+from updater.stages.rival import RivalWatch
 from updater.stages.status import StatusKeeper
 
 IMAGE = "registry.example.com/team/app"
@@ -48,8 +49,8 @@ def verdicts(house: House) -> list[str]:
 
 def quick(pipeline: Any) -> None:
     for companion in pipeline.companions:
-        companion.linger = 0.01
-        companion.pause = 0.01
+        if isinstance(companion, StatusKeeper | EventRecorder):
+            companion.linger = companion.pause = 0.01
 
 
 async def test_a_status_tells_of_the_update(house: House) -> None:
@@ -119,7 +120,7 @@ async def test_an_update_is_an_event_as_argocd_image_updater_writes_it(house: Ho
 async def test_events_can_be_turned_off(house: House) -> None:
     house.settings = msgspec.structs.replace(house.settings, kube=Kube(events=False))
     async with house.running() as pipeline:
-        assert [type(each) for each in pipeline.companions] == [StatusKeeper]
+        assert [type(each) for each in pipeline.companions] == [StatusKeeper, RivalWatch]
 
 
 def noticed(happening: Happening, alias: str = "app", message: str = "because") -> Noticed:
@@ -173,3 +174,11 @@ async def test_repeated_failures_are_held_back_and_told_together(recorder: Event
     await eventually(lambda: len(cluster.recorded) == 2, lambda: "the second Event")
     assert cluster.recorded[1].message == "app: again 19"
     task.cancel()
+
+
+async def test_settings_give_the_lowest_of_all_values(house: House) -> None:
+    house.registry.push(IMAGE, "v3.0-rc1", "v9.0")
+    house.settings = msgspec.structs.replace(house.settings, defaults=Defaults(ignore_tags=("v9*",)))
+    async with house.running():
+        event = await house.hear("image.updated")
+    assert event["to"] == "v2.0"

@@ -119,6 +119,9 @@ class DirectoryCluster:
         """Promise that what is written stays: a directory has no controller that takes it back."""
         return ApplicationSetRules(sync="create-only")
 
+    async def renewal(self, namespace: str, name: str) -> str:  # noqa: ARG002 - the port's
+        return ""
+
     async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
         """Write nothing: a manifest has no status."""
 

@@ -42,6 +42,9 @@ class OneApplication:
     async def application_set(self, namespace: str, name: str) -> ApplicationSetRules:
         return await self.cluster.application_set(namespace, name)
 
+    async def renewal(self, namespace: str, name: str) -> str:  # noqa: ARG002 - the port's
+        return ""
+
     async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
         pass
 

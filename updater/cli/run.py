@@ -12,6 +12,7 @@ from updater.cli.inherited_flags import given, inherited_flags
 from updater.config.daemon import load_settings
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.logs import configure_logging
+from updater.stages.board import Board
 
 log = structlog.get_logger()
 
@@ -24,8 +25,9 @@ log = structlog.get_logger()
 )
 @click.option("--once", is_flag=True, help="Look at everything once, write what is needed, and exit.")
 @click.option("--dry-run", is_flag=True, help="Decide and log, but write nothing.")
+@click.option("--compare", is_flag=True, help="A dry run that ends with a table: what is there, what would be written.")
 @inherited_flags
-def run(config: Path | None, once: bool, dry_run: bool, **inherited: str | None) -> None:  # noqa: FBT001 - as click passes flags
+def run(config: Path | None, once: bool, dry_run: bool, compare: bool, **inherited: str | None) -> None:  # noqa: FBT001 - as click passes flags
     """Keep the images of Argo CD Applications up to date.
 
     Logs go to standard error, one JSON object a line. SIGTERM finishes the write under way and exits 0.
@@ -41,9 +43,15 @@ def run(config: Path | None, once: bool, dry_run: bool, **inherited: str | None)
     for name in flags.without_effect:
         log.warning("flag.unsupported", flag=name, reason="it has no effect: remove it")
     from updater.app import run_daemon  # noqa: PLC0415 - after the settings are known to be good: its imports are heavy
+    from updater.cli.comparison import as_table  # noqa: PLC0415 - with what it tables
+
+    def at_end(board: Board) -> None:
+        if compare:
+            click.echo(as_table(board))
 
     try:
-        healthy = run_daemon(settings, flags.environ, once=once, dry_run=dry_run, config=config)
+        dry_run = dry_run or compare
+        healthy = run_daemon(settings, flags.environ, once=once, dry_run=dry_run, config=config, at_end=at_end)
     except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)
         sys.exit(EXIT_USAGE)

@@ -29,6 +29,7 @@ _REMEDIES: Mapping[object, str] = {
     Listen: Listen.remedy,
     tuple[NamespacePattern, ...]: "write a list of namespaces, such as [argocd, team-*] or ['*']",
     tuple[Namespace, ...]: "write a list of names of namespaces, such as [team-a, team-b]",
+    tuple[Text, ...]: "write a list of texts, such as [latest, '*-rc*']",
     tuple[Path, ...]: "write a list of paths, such as [/app/scripts]",
 }
 

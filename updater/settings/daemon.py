@@ -134,6 +134,22 @@ class LeaderElection(_Section, frozen=True):
     """Seconds after which a replica that died is replaced; it counts on being the leader for two thirds of it."""
 
 
+class Defaults(_Section, frozen=True):
+    """How tags are chosen where neither annotations nor resources say so."""
+
+    update_strategy: Literal["semver", "newest-build", "newest-push", "alphabetical", "numeric", "digest"] = "semver"
+    allow_tags: str = ""
+    """`any`, or `regexp:<RE2>`; empty: any."""
+    ignore_tags: tuple[Text, ...] = ()
+    """Globs of tags that are never chosen."""
+    platforms: tuple[Text, ...] = ()
+    """Such as `linux/amd64`; empty: the updater's own."""
+    minimum_age: Duration = Duration(0)
+    """Seconds since a tag was pushed, or first seen, before it is chosen."""
+    rollback: Literal["respect", "overwrite"] = "respect"
+    """Whether what a person took back is held, or written again."""
+
+
 class Kube(_Section, frozen=True):
     """What is told to the cluster about Applications."""
 
@@ -228,6 +244,7 @@ class Settings(_Section, frozen=True):
     git: Git = Git()
     updates: Updates = Updates()
     leader_election: LeaderElection = LeaderElection()
+    defaults: Defaults = Defaults()
     kube: Kube = Kube()
     state: State = State()
     api: Api = Api()

@@ -150,6 +150,10 @@ class Board:
         if image is not None:
             image.expected, image.election, image.current = decision, election, current
 
+    def applications(self) -> list[ApplicationName]:
+        """Name all that is known."""
+        return list(self._applications)
+
     def problems(self, name: ApplicationName) -> tuple[Problem, ...] | None:
         """Return what stops an application or one of its images; None when the application is not known."""
         application = self._applications.get(name)

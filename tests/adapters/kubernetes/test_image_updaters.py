@@ -182,3 +182,10 @@ async def test_a_pattern_of_namespaces_is_one_watch_and_leaves_the_others_out(
     assert not any("/namespaces/" in request for request in server.requests)
     await listener.close()
     await cluster.close()
+
+
+async def test_the_lease_of_somebody_else_is_read(server: ApiServer, cluster: KubernetesCluster) -> None:
+    spec = {"holderIdentity": "aiu-1", "renewTime": "2026-08-01T12:00:00.000000Z"}
+    server.put({"kind": "Lease", "metadata": {"name": "c21b75f2.argoproj.io"}, "spec": spec})
+    assert await cluster.renewal("argocd", "c21b75f2.argoproj.io") == "2026-08-01T12:00:00.000000Z"
+    assert await cluster.renewal("argocd", "other") == ""

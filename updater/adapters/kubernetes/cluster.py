@@ -16,6 +16,7 @@ from updater.adapters.kubernetes.connection import (
     CONFIG_MAPS,
     EVENTS,
     IMAGE_UPDATERS,
+    LEASES,
     SECRETS,
     SERVICE_ACCOUNTS,
     ApiError,
@@ -23,6 +24,7 @@ from updater.adapters.kubernetes.connection import (
     Resource,
 )
 from updater.adapters.kubernetes.events import event_manifest
+from updater.adapters.kubernetes.lease import renewal_of
 from updater.adapters.kubernetes.reflector import APPLICATION, Kind, Pace, Reflector
 from updater.adapters.kubernetes.replicas import Replica, replica_of
 from updater.adapters.kubernetes.shared_state import SharedMemory
@@ -301,6 +303,14 @@ class KubernetesCluster:
             return _decode_object(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ClusterError(f"the API server's answer is no object: {error}") from error
+
+    async def renewal(self, namespace: str, name: str) -> str:
+        try:
+            return renewal_of(await self._connection.get(LEASES, namespace, name))
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                return ""
+            raise
 
     async def write_status(self, name: ResourceName, status: Mapping[str, object]) -> None:
         try:

@@ -229,6 +229,16 @@ class LeaseElection:
             log.info("leadership.released", identity=self._identity)
 
 
+def renewal_of(body: bytes) -> str:
+    """Say when a Lease was last renewed, as its holder wrote it; empty when nobody holds it.
+
+    Raises:
+        ClusterError: it is no Lease.
+    """
+    spec = _lease(body).spec or _Spec()
+    return (spec.renew_time or "") if spec.holder_identity else ""
+
+
 def _lease(body: bytes) -> _Lease:
     try:
         return _decode(body)
