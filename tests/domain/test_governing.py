@@ -227,3 +227,21 @@ def test_annotations_cannot_take_a_demanded_signature_back() -> None:
 def test_plugin_targets_become_variables_of_the_plugin() -> None:
     made = resource("team", ref("demo", image(manifestTargets={"plugin": {"spec": "IMAGE"}})))
     assert tracked(made).images[0].keys == ImageKeys(spec="IMAGE", source_type="Plugin")
+
+
+def test_another_alias_does_not_get_around_a_demanded_signature() -> None:
+    made = resource("team", ref("demo", image("app", "nginx:1.x", imagesVerification=KEY)))
+    (_, other) = sorted(tracked(made, annotations={"image-list": "z=docker.io/library/nginx"}).images, key=str)
+    assert other.verification is not None
+
+
+def test_a_signature_is_demanded_of_every_image_that_a_wildcard_covers() -> None:
+    source = Source("https://git.example.com/gitops.git", "apps/demo", "main", kind="Helm")
+    application = Application(NAME, sources=(source,), live_images=("quay.io/team/app:v1",))
+    selection = Selection()
+    selection.put_application(NAME, {})
+    selection.put_resource(resource("team", ref("demo", image("all", "quay.io/team/*", imagesVerification=KEY))))
+    found = govern(application, selection.claims(NAME), {}, "argocd")
+    assert found is not None
+    (only,) = found.images
+    assert (only.alias, only.verification) == ("team_app", Verification(secret="keys", key="cosign.pub"))

@@ -185,3 +185,10 @@ def test_a_large_status_is_cut_with_a_count_and_keeps_what_needs_somebody() -> N
 def test_fields_that_nobody_understands_are_named() -> None:
     made = resource("team", ref("*", image(), comonUpdateSettings={}))
     assert "did you mean commonUpdateSettings?" in condition(status(managed(made), made=made), "Ready")["message"]
+
+
+def test_a_mistake_of_another_resource_is_not_told_as_ones_own() -> None:
+    wrong = resource("wrong", ref("demo", image("web", "nginx", commonUpdateSettings={"updateStrategy": "newest"})))
+    mine, theirs = status(managed(TEAM, wrong)), status(managed(wrong, TEAM), made=wrong)
+    assert condition(mine, "Error")["reason"] == "NoErrors"
+    assert "updateStrategy is 'newest'" in condition(theirs, "Error")["message"]

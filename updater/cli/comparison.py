@@ -24,17 +24,25 @@ def as_table(board: Board) -> str:
     rows += problems
     counts = Counter(row[3] for row in rows)
     summary = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
-    return "\n".join([*_aligned([_HEAD, *rows]), f"{len(rows)} images: {summary or 'none'}"])
+    return "\n".join(
+        [*_aligned([_HEAD, *rows]), f"{len(rows)} image{'' if len(rows) == 1 else 's'}: {summary or 'none'}"]
+    )
 
 
 def _row(application: str, view: ImageView) -> _Row:
-    present = str(view.current.version) or _UNKNOWN
+    present = _short(str(view.current.version)) or _UNKNOWN
     if view.decision is None:
         return application, view.tracked.alias, present, "undecided", _UNKNOWN, "the registry was not asked"
     said = decision_summary(view.decision)
-    wanted = "@".join(str(said[part]) for part in ("tag", "digest") if said.get(part))
+    wanted = _short("@".join(str(said[part]) for part in ("tag", "digest") if said.get(part)))
     reason = view.write_error or str(said["reason"])
     return application, view.tracked.alias, present, str(said["decision"]), wanted or _UNKNOWN, reason
+
+
+def _short(version: str) -> str:
+    """Cut a digest to what tells it from others."""
+    before, algorithm, digest = version.partition("sha256:")
+    return f"{before}{algorithm}{digest[:12]}"
 
 
 def _aligned(rows: Sequence[_Row]) -> Iterable[str]:

@@ -44,7 +44,7 @@ def govern(
     if not plan.views and not any(outcome.problems or outcome.conflicts for outcome in plan.outcomes):
         return None
     images: list[TrackedImage] = []
-    owned: dict[ResourceName, tuple[str, ...]] = {}
+    told: dict[ResourceName, TrackedApplication] = {}
     problems = [
         Problem("", f"ImageUpdater {outcome.resource}: {text}")
         for outcome in plan.outcomes
@@ -54,12 +54,13 @@ def govern(
     for view in plan.views:
         tracked = track(replace(application, annotations=view.annotations), argocd_namespace, view.defaults, access)
         if tracked is not None:
-            images += [_verified(image, _verification(view, image.alias, claims)) for image in tracked.images]
-            problems += [view.placed(problem) for problem in tracked.problems]
+            images += [_verified(image, _verification(view, image, claims)) for image in tracked.images]
+            placed = tuple(view.placed(problem) for problem in tracked.problems)
+            problems += placed
             if view.reporter is not None:
-                owned[view.reporter] = tuple(image.alias for image in tracked.images)
+                told[view.reporter] = replace(tracked, problems=placed)
             warnings += tracked.warnings
-    outcomes = tuple(replace(each, aliases=owned.get(each.resource, ())) for each in plan.outcomes)
+    outcomes = tuple(_with_result(each, told.get(each.resource)) for each in plan.outcomes)
     return TrackedApplication(application, tuple(images), tuple(problems), tuple(warnings), outcomes)
 
 
@@ -154,7 +155,7 @@ def _outcome(
     owners.update(dict.fromkeys((image.alias for image in images), f"ImageUpdater {name}, {ref.place}"))
     problems = tuple(image.problem for image in images if image.problem)
     usable = [image for image in images if not image.problem]
-    return ClaimOutcome(name, tuple(image.alias for image in usable), problems, conflicts), usable
+    return ClaimOutcome(name, tuple(image.alias for image in usable), problems, conflicts=conflicts), usable
 
 
 def _annotated_view(annotations: Mapping[str, str], claim: Claim | None, defaults: Mapping[str, str]) -> _View:
@@ -251,19 +252,43 @@ def _only(annotations: Mapping[str, str], aliases: Sequence[str]) -> dict[str, s
     return {key: text for key, text in annotations.items() if key in common or key.startswith(mine)}
 
 
-def _verification(view: _View, alias: str, claims: Sequence[Claim]) -> Verification | None:
+def _with_result(outcome: ClaimOutcome, tracked: TrackedApplication | None) -> ClaimOutcome:
+    """Say which images a claim has in the end, and what stops the others."""
+    if tracked is None:
+        return replace(outcome, aliases=())
+    aliases = tuple(image.alias for image in tracked.images)
+    return replace(outcome, aliases=aliases, failures=tuple(problem.message for problem in tracked.problems))
+
+
+def _verification(view: _View, image: TrackedImage, claims: Sequence[Claim]) -> Verification | None:
     """Find who says how an image is verified: its owner first, then everybody else who has a say.
 
-    An annotation cannot take back what a resource demands.
+    An annotation cannot take back what a resource demands, nor get around it under another alias.
     """
     ordered = [view.owner, *claims] if view.owner else list(claims)
     for claim in ordered:
-        image = next((each for each in claim.ref.images if each.alias == alias), None)
-        levels = [image.verification if image else None, claim.ref.verification, claim.resource.spec.verification]
+        entry = _entry_for(image, claim.ref.images)
+        levels = [entry.verification if entry else None, claim.ref.verification, claim.resource.spec.verification]
         found = next((level for level in levels if level is not None), None)
         if found is not None:
             return found if found.enabled else None
     return None
+
+
+def _entry_for(image: TrackedImage, entries: Sequence[ResourceImage]) -> ResourceImage | None:
+    """Find an image's entry by its alias, else one that names or covers its repository."""
+    for entry in entries:
+        if entry.alias == image.alias:
+            return entry
+    return next((entry for entry in entries if _covers(entry, str(image.image.repository))), None)
+
+
+def _covers(entry: ResourceImage, repository: str) -> bool:
+    try:
+        named = str(parse_entry(f"{entry.alias}={entry.image}").reference.repository)
+    except Misconfigured:
+        return False
+    return repository.startswith(named.removesuffix("*")) if named.endswith("/*") else repository == named
 
 
 def _verified(image: TrackedImage, verification: Verification | None) -> TrackedImage:

@@ -65,6 +65,9 @@ class ClaimOutcome:
     aliases: tuple[str, ...] = ()
     """The images it got."""
     problems: tuple[str, ...] = ()
+    """What in the resource stops this application, or an image of it."""
+    failures: tuple[str, ...] = ()
+    """What of its images cannot be followed, all settings laid together."""
     conflicts: tuple[Conflict, ...] = ()
 
 

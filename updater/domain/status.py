@@ -136,14 +136,8 @@ def _verdict(view: ImageView) -> tuple[str, str, str, str]:
 
 def _problems(managed: Managed) -> list[str]:
     """Name what stops an Application, or images that would be the resource's."""
-    mine = {view.tracked.alias for view in managed.views} | set(managed.outcome.aliases)
-    others = {alias for claim in managed.tracked.claims if claim is not managed.outcome for alias in claim.aliases}
-    told = [
-        f"{managed.tracked.name.name}: {problem.message}"
-        for problem in managed.tracked.problems
-        if problem.alias in mine or problem.alias not in others
-    ]
-    return list(dict.fromkeys(told))
+    outcome = managed.outcome
+    return [f"{managed.tracked.name.name}: {text}" for text in dict.fromkeys([*outcome.problems, *outcome.failures])]
 
 
 def _conditions(
