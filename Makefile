@@ -8,7 +8,7 @@ demo: .venv/runtime  ## watch an image update happen, on this machine alone
 	@$(BIN)/updater demo
 
 test: .venv/dev  ## run all tests; those that miss a real server skip and name its package
-	@$(BIN)/pytest
+	@TESTS_PROFILE=thorough $(BIN)/pytest
 
 check: .venv/dev  ## what must hold before a commit: style, types, architecture, quick tests
 	@$(BIN)/ruff check --quiet .
@@ -17,8 +17,8 @@ check: .venv/dev  ## what must hold before a commit: style, types, architecture,
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/pytest -q -n auto -m "not integration and not e2e"
 
-unit: .venv/dev  ## quick tests alone
-	@$(BIN)/pytest -q -n auto -m "not integration and not e2e"
+unit: .venv/dev  ## tests of the core and the stages alone: seconds
+	@$(BIN)/pytest -q -n auto tests/domain tests/formats tests/stages tests/config
 
 bench: .venv/dev  ## measure: how long decisions take on this machine
 	@$(BIN)/python -m tests.bench.decide

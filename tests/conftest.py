@@ -1,7 +1,10 @@
 """What holds for all tests."""
 
+import os
+
 from hypothesis import settings
 
 # A deadline would measure the machine that the tests share with others, and none of our assertions is about time.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+settings.register_profile("quick", deadline=None, max_examples=20)
+settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.load_profile(os.environ.get("TESTS_PROFILE", "quick"))

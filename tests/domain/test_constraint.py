@@ -29,16 +29,23 @@ def admits(constraint: str, tag: str) -> bool:
 VERSIONS = [version(tag) for tag in SAMPLE["versions"]]
 
 
-@pytest.mark.parametrize("text", [text for text, answers in CONSTRAINTS.items() if answers])
-def test_constraint_admits_what_its_model_admits(text: str) -> None:
-    constraint = parse_constraint(text)
-    assert "".join("01"[constraint.admits(each)] for each in VERSIONS) == CONSTRAINTS[text]
+def answers(text: str) -> str | None:
+    """Say of each version whether a constraint admits it; None when the constraint is refused."""
+    try:
+        constraint = parse_constraint(text)
+    except Misconfigured:
+        return None
+    return "".join("01"[constraint.admits(each)] for each in VERSIONS)
 
 
-@pytest.mark.parametrize("text", [text for text, answers in CONSTRAINTS.items() if answers is None])
-def test_constraint_is_refused_that_its_model_refuses(text: str) -> None:
-    with pytest.raises(Misconfigured, match=r"(?s)constraint .* is not understood: write a version or a range"):
-        parse_constraint(text)
+def test_constraint_that_is_refused_is_named_with_the_remedy() -> None:
+    with pytest.raises(Misconfigured, match=r"constraint '>>1' is not understood: write a version or a range"):
+        parse_constraint(">>1")
+
+
+def test_every_constraint_of_the_sample_is_understood_as_its_model_does() -> None:
+    """Or refused, as there; all rows are one test, for there are a thousand of them."""
+    assert {text: answers(text) for text in CONSTRAINTS} == CONSTRAINTS
 
 
 @pytest.mark.parametrize(
