@@ -18,6 +18,7 @@ import uvloop
 
 from updater import __version__
 from updater.adapters.argocd_trust import ArgoTrust, ConfigMaps
+from updater.adapters.forges.client import ForgeClient
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.adapters.git.signing import SigningKey
@@ -207,6 +208,7 @@ async def open_daemon(
             once=once,
             dry_run=dry_run,
             commits=commits,
+            forges=ForgeClient(reach),
         )
         reporter = Reporter(pipeline.board, registry, store, looks_again=not once)
         serving = build_server(settings, cluster, pipeline, registry, store) if not once else []

@@ -14,8 +14,7 @@ from updater.domain.messages import (
     ImageIdentity,
     ImageObserved,
     SignatureChecked,
-    UpdateDecided,
-    UpdateWithdrawn,
+    WriterMessage,
 )
 from updater.domain.secrets import SecretAccess
 from updater.ports import (
@@ -24,6 +23,7 @@ from updater.ports import (
     ApplicationWriter,
     Author,
     DueTimes,
+    Forges,
     GitServer,
     Leadership,
     LeaseReader,
@@ -43,6 +43,7 @@ from updater.stages.events import EventRecorder
 from updater.stages.keyed import Pace
 from updater.stages.outranked import Outranked
 from updater.stages.poller import Poller
+from updater.stages.pull_requests import NO_FORGES, PullRequests, ReviewRounds
 from updater.stages.rival import RivalWatch
 from updater.stages.signature_gate import NO_SIGNATURES, SignatureGate
 from updater.stages.status import StatusKeeper
@@ -249,6 +250,7 @@ def build_pipeline(
     companions: Sequence[Companion] = (),
     *,
     signatures: Signatures = NO_SIGNATURES,
+    forges: Forges = NO_FORGES,
     once: bool = False,
     dry_run: bool = False,
     commits: Commits | None = None,
@@ -263,11 +265,14 @@ def build_pipeline(
     async def wake(identity: ImageIdentity) -> None:
         await observed.put(SignatureChecked(identity))
 
-    decided: asyncio.Queue[UpdateDecided | UpdateWithdrawn] = asyncio.Queue(_QUEUE_SIZE)
+    decided: asyncio.Queue[WriterMessage] = asyncio.Queue(_QUEUE_SIZE)
     git_settings = settings.git
     pace = Pace(git_settings.linger, git_settings.max_batch_age, git_settings.max_batch)
     commits = commits or Commits(Author(git_settings.user, git_settings.email))
-    branches = BranchWriter(git, cluster, store, board, commits, git_settings.push_tries, now, leadership, dry_run)
+    reviews = PullRequests(forges, store, board, commits)
+    tries = git_settings.push_tries
+    branches = BranchWriter(git, cluster, store, board, commits, tries, now, leadership, reviews, dry_run)
+    rounds = ReviewRounds(reviews, branches.proposals, decided, leadership, settings.polling.interval)
     outranked = Outranked(git, board, settings.argocd.namespace)
     patcher = ApplicationPatcher(cluster, store, board, now, leadership, outranked, dry_run)
     watcher = Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings), _access(settings))
@@ -291,5 +296,5 @@ def build_pipeline(
         board=board,
         interval=settings.polling.interval,
         grace=settings.shutdown.grace,
-        companions=companions,
+        companions=(*companions, rounds),
     )

@@ -13,6 +13,7 @@ from updater.domain.decision import Memory
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
+from updater.domain.pull_requests import PullRequest
 from updater.domain.resources import ImageUpdater, ResourceName, Verification
 from updater.domain.target import ApplicationTarget, Branch, Target
 
@@ -334,8 +335,13 @@ class WriteMemory(Protocol):
         """Record the confirmed writes of many applications at once."""
         ...
 
-    async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
-        """Record that a person took `version` back."""
+    async def rejected(
+        self, name: ApplicationName, alias: str, target: Target, version: ImageVersion, declined_in: str = ""
+    ) -> None:
+        """Record that a person took `version` back; `declined_in` is the pull request in which they did so.
+
+        When it was taken back before, in another pull request, the release that let it be proposed again is used up.
+        """
         ...
 
     async def forget_release(self, name: ApplicationName, alias: str, target: Target) -> None:
@@ -446,13 +452,69 @@ class GitBranch(Protocol):
     async def push(self, old: str, commit: str, name: str = "") -> None:
         """Move the branch, or the one called `name`, from `old` to `commit`, or raise and leave it as it is.
 
-        Another branch need not have `old` in the history of `commit`; an empty `old` creates it.
+        Another branch need not have `old` in the history of `commit`; an empty `old` creates it, an empty `commit`
+        deletes it.
 
         Raises:
             PushStale: the branch is not at `old` any more.
             PushRefused: a hook or a rule of the server declined.
             GitAuthError: the credentials may not push.
             GitError: it is unknown whether it arrived.
+        """
+        ...
+
+
+class Forge(Protocol):
+    """One repository's pull requests, as one user. Every method may raise `ForgeError`."""
+
+    async def pull_requests(self) -> Sequence[PullRequest]:
+        """Return those that come from the repository itself: all open ones, and others as far back as we looked."""
+        ...
+
+    async def open(self, wanted: "NewPullRequest") -> PullRequest:
+        """Open a pull request, or return the one that is open for the branch already."""
+        ...
+
+    async def decorate(self, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
+        """Add labels and ask for reviews."""
+        ...
+
+    async def edit(self, pull_request: PullRequest, title: str, body: str, base: str) -> None: ...
+
+    async def close(self, number: int, body: str) -> None:
+        """Close it without merging, with another text."""
+        ...
+
+    async def comment(self, number: int, text: str) -> None: ...
+
+    async def has_comment(self, number: int, text: str) -> bool:
+        """Tell whether somebody commented with a text."""
+        ...
+
+    async def automerge(self, pull_request: PullRequest, commit: str, method: str) -> None:
+        """Let the forge merge it by itself as soon as it may, if its branch is at `commit` then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewPullRequest:
+    """A pull request to be opened."""
+
+    head: str
+    base: str
+    title: str
+    body: str
+    draft: bool = False
+
+
+class Forges(Protocol):
+    """Opens forges; connections, and what they told, are shared behind it."""
+
+    async def forge(self, branch: Branch) -> Forge:
+        """Log in to the forge that has a branch's repository.
+
+        Raises:
+            Misconfigured, ClusterError, GitError, ForgeError: there are no credentials for it.
         """
         ...
 

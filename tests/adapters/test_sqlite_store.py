@@ -228,6 +228,19 @@ async def test_a_task_cancelled_in_the_middle_leaves_all_or_nothing(path: Path) 
             assert len(await store.digests(key.repository)) in {0, len(tags)}
 
 
+async def test_declined_pull_request_is_remembered_and_a_second_one_uses_the_release_up(path: Path) -> None:
+    async with opened(path) as store:
+        await store.rejected(NAME, "app", TARGET, V2, "https://forge/pulls/1")
+        await store.rejected(NAME, "app", TARGET, V2)
+    async with opened(path) as store:
+        assert await store.memory(NAME, "app", TARGET) == Memory(rejected=V2, declined_in="https://forge/pulls/1")
+        await store.rejected(NAME, "app", TARGET, V2, "https://forge/pulls/2")
+        again = Memory(rejected=V2, released=V2, declined_in="https://forge/pulls/2")
+        assert await store.memory(NAME, "app", TARGET) == again
+        await store.written(NAME, "app", TARGET, ImageVersion("v3"), "c0ffee", NOW)
+        assert await store.memory(NAME, "app", TARGET) == Memory(ImageVersion("v3"), released=V2)
+
+
 _KILLED = """
 import asyncio, os, sys
 from pathlib import Path

@@ -133,7 +133,7 @@ def test_of_two_resources_the_more_specific_owns_the_image_and_the_other_is_told
 
 
 def test_a_misconfigured_reference_is_reported_and_no_other_takes_over() -> None:
-    git_pr = {"writeBackConfig": {"method": "git", "gitConfig": {"pullRequest": {"github": {}}}}}
+    git_pr = {"writeBackConfig": {"method": "git", "gitConfig": {"pullRequest": {}}}}
     result = tracked(resource("team", ref("*", image()), ref("demo", image(), **git_pr)))
     assert result.images == ()
     assert "spec.applicationRefs[1].writeBackConfig.gitConfig.pullRequest" in result.problems[0].message

@@ -115,8 +115,10 @@ def test_a_resource_that_cannot_be_followed_is_not_ready() -> None:
 
 
 def test_a_misconfigured_reference_is_told() -> None:
-    made = resource("team", ref("*", image(), writeBackConfig={"gitConfig": {"pullRequest": {"gitlab": {}}}}))
-    assert "pullRequest cannot be followed yet" in condition(status(managed(made), made=made), "Error")["message"]
+    made = resource(
+        "team", ref("*", image(), writeBackConfig={"gitConfig": {"pullRequest": {"gitlab": {}, "github": {}}}})
+    )
+    assert "pullRequest has github and gitlab" in condition(status(managed(made), made=made), "Error")["message"]
 
 
 def test_a_conflict_names_the_owner_to_the_loser_alone() -> None:

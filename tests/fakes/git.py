@@ -142,6 +142,9 @@ class FakeBranch:
         commits = self.server.branches.setdefault(key, [])
         if (commits[-1].hash if commits else "") != old:
             raise PushStale(f"{key[1]} is not at {old} any more")
+        if not commit:
+            del self.server.branches[key]
+            return
         base = self.server.branches[self.key]
         self.server.branches[key] = [*(base if name else commits), self.built[commit]]
         self.server.pushes += 1

@@ -10,6 +10,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.forge_port import FakeForge
 from tests.fakes.git import FakeGit
 from tests.fakes.memory import MemoryStore
 from tests.fakes.registry_port import InMemoryRegistry
@@ -50,9 +51,13 @@ class House:
     patience: Pace = _PATIENCE
     """With Applications whose ApplicationSet takes back what is written; without end, unless a test says otherwise."""
     leadership: Leadership = field(default_factory=Alone)
+    forge: FakeForge = field(init=False)
     commits: Commits | None = None
     """None: worded and attributed as the settings have it."""
     events: Sequence[LogEvent] = ()
+
+    def __post_init__(self) -> None:
+        self.forge = FakeForge(self.git, "https://git.example.com/gitops.git")
 
     @asynccontextmanager
     async def running(self, *, dry_run: bool = False) -> AsyncIterator[Pipeline]:
@@ -92,6 +97,7 @@ class House:
             once=once,
             dry_run=dry_run,
             commits=self.commits,
+            forges=self.forge,
         )
         pipeline.writer.pace = self.pace
         pipeline.writer.patcher.patience = self.patience

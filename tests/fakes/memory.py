@@ -92,9 +92,15 @@ class MemoryStore:
             for each in of_one:
                 await self.written(name, each.alias, each.target, each.version, each.commit, at)
 
-    async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
+    async def rejected(
+        self, name: ApplicationName, alias: str, target: Target, version: ImageVersion, declined_in: str = ""
+    ) -> None:
         key = (name, alias, target)
-        self.memories[key] = replace(self.memories.get(key, Memory()), rejected=version)
+        before = self.memories.get(key, Memory())
+        again = before.rejected == version and declined_in not in ("", before.declined_in)
+        released = version if again else before.released
+        where = declined_in or (before.declined_in if before.rejected == version else "")
+        self.memories[key] = replace(before, rejected=version, declined_in=where, released=released)
 
     async def forget_release(self, name: ApplicationName, alias: str, target: Target) -> None:
         key = (name, alias, target)

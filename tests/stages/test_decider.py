@@ -25,7 +25,7 @@ from updater.domain.messages import (
     SignatureChecked,
     TrackedApplication,
     UpdateDecided,
-    UpdateWithdrawn,
+    WriterMessage,
 )
 from updater.stages.board import Board
 from updater.stages.decider import Decider
@@ -52,7 +52,7 @@ class Desk:
     inbox: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked] = field(
         default_factory=asyncio.Queue
     )
-    out: asyncio.Queue[UpdateDecided | UpdateWithdrawn] = field(default_factory=asyncio.Queue)
+    out: asyncio.Queue[WriterMessage] = field(default_factory=asyncio.Queue)
     board: Board = field(default_factory=Board)
 
     @asynccontextmanager

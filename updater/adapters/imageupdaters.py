@@ -81,6 +81,7 @@ class _Image(_Wire):
 class _PullRequest(_Wire):
     github: dict[str, Any] | None = None
     gitlab: dict[str, Any] | None = None
+    gitea: dict[str, Any] | None = None
     labels: list[str] | None = None
 
 
@@ -324,10 +325,17 @@ class _Settings:
         self._put("git-branch", "writeBackConfig.gitConfig.branch", git.branch)
         self._put("write-back-target", "writeBackConfig.gitConfig.writeBackTarget", git.write_back_target)
         if git.pull_request is not None:
-            self.problems.append(
-                f"{self._place}writeBackConfig.gitConfig.pullRequest cannot be followed yet: remove it to commit to "
-                "the branch itself, or a branch of its own by gitConfig.branch: <base>:<branch>",
-            )
+            self._take_pull_request(git.pull_request)
+
+    def _take_pull_request(self, wire: _PullRequest) -> None:
+        field = "writeBackConfig.gitConfig.pullRequest"
+        kinds = [kind for kind in ("github", "gitlab", "gitea") if getattr(wire, kind) is not None]
+        if len(kinds) != 1:
+            named = " and ".join(kinds) or "none"
+            self.problems.append(f"{self._place}{field} has {named}: write one of github, gitlab, gitea")
+            return
+        self._put("pull-request", f"{field}.{kinds[0]}", kinds[0])
+        self._put("pull-request.labels", f"{field}.labels", wire.labels or [])
 
     def take_targets(self, wire: _Targets | None) -> None:
         if wire is None:

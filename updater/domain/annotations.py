@@ -18,6 +18,7 @@ from updater.domain.platform import parse_platform
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.policy_check import check_policy
 from updater.domain.polling import PollKey
+from updater.domain.pull_request_settings import KEYS as PULL_REQUEST_KEYS
 from updater.domain.references import parse_entry, parse_reference, split_image_list
 from updater.domain.secrets import CredentialSource, SecretAccess, parse_credential_source
 from updater.domain.target import FileKind, ImageKeys
@@ -60,9 +61,14 @@ IMAGE_KEYS = frozenset(
         "release",
     },
 )
-APPLICATION_KEYS = frozenset(
-    {"image-list", "write-back-method", "write-back-target", "git-branch", "git-repository", "rollback"},
-)
+APPLICATION_KEYS = PULL_REQUEST_KEYS | {
+    "image-list",
+    "write-back-method",
+    "write-back-target",
+    "git-branch",
+    "git-repository",
+    "rollback",
+}
 
 STRATEGIES = {str(strategy): strategy for strategy in Strategy} | {
     "latest": Strategy.NEWEST_BUILD,

@@ -61,6 +61,8 @@ class Memory:
     """The version a person took back; it and everything older is held. Empty when there is none."""
     released: ImageVersion = ImageVersion()
     """The version that was written again after it had been taken back: the same release does not count twice."""
+    declined_in: str = ""
+    """The pull request in which `rejected` was declined; empty: it was taken back in the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class Hold(_Decided):
     """When time alone will release it; None when it takes an event or a person."""
     rejected: ImageVersion = ImageVersion()
     """To be remembered: the version a person took back. Empty unless the reason is a rollback."""
+    declined_in: str = ""
+    """The pull request in which they did so; empty: in the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

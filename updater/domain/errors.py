@@ -13,6 +13,9 @@ UpdaterError
 │   ├── BranchNotFound      the branch does not exist
 │   ├── PushStale           somebody pushed first: fetch, apply again, push again
 │   └── PushRefused         a hook or a protected branch declined; the server's words are in the text
+├── ForgeError              a forge did not do what it was asked; retried
+│   ├── ForgeRefused        it understood, and said no
+│   └── ForgeThrottled      it asks for fewer requests
 ├── EditError               a document cannot be edited without risk to other bytes
 ├── ClusterError            the API server failed, or refused a request
 │   └── ApplicationConflict the Application changed since it was read
@@ -83,6 +86,18 @@ class PushStale(GitError):
 
 class PushRefused(GitError):
     """A hook or a protected branch declined the push; final for this batch."""
+
+
+class ForgeError(UpdaterError):
+    """A forge did not do what it was asked; unless it refused, it may have done it all the same."""
+
+
+class ForgeRefused(ForgeError):
+    """A forge understood, and said no: nothing has changed there."""
+
+
+class ForgeThrottled(ForgeRefused):
+    """A forge asks for fewer requests; until then it is not asked."""
 
 
 class EditError(UpdaterError):

@@ -14,7 +14,7 @@ from updater.domain.ordering import Dropped, Place
 from updater.domain.policy import Output, Strategy
 from updater.domain.ranking import Candidate, Election, Standing
 from updater.domain.ripening import ripe_at, too_young
-from updater.domain.rollback import rejection_of
+from updater.domain.rollback import rejection_of, taken_back
 from updater.domain.schedule import parse_schedule
 from updater.domain.sentences import (
     all_at_once,
@@ -43,6 +43,7 @@ def judge(election: Election, current: Current, memory: Memory, now: datetime) -
             _as_written(memory.written, election),
             _as_written(memory.rejected, election),
             _as_written(memory.released, election),
+            memory.declined_in,
         ),
         now=now,
     )
@@ -236,12 +237,11 @@ class _Case:
         rejected = rejection.version
         if rejection.released:
             return replace(wish, released=rejected)
-        version = self.election.version_of(candidate.record)
-        message = (
-            f"{version} is held because {rejected} was rolled back by hand: a newer version ends that, "
-            f"or the annotation <alias>.release: {rejected}, or rollback: overwrite"
+        return taken_back(
+            self.election.version_of(candidate.record),
+            rejected,
+            self.memory.declined_in if rejected == self.memory.rejected else "",
         )
-        return Hold(reason=Reason.ROLLED_BACK, message=message, candidate=version, rejected=rejected)
 
     def _indistinct(self, candidate: Candidate, wish: Update) -> Hold | None:
         """Hold when no time tells the candidate from any other: its name would decide, which says nothing of time."""

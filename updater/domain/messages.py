@@ -135,6 +135,13 @@ class UpdateDecided:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewMoved:
+    """Somebody did something with the pull request that proposes changes of these images."""
+
+    identities: tuple[ImageIdentity, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateWithdrawn:
     """What was decided for an image and may still wait is not wanted any more."""
 
@@ -163,3 +170,6 @@ class Noticed:
     message: str = ""
     previous: ImageVersion = ImageVersion()
     version: ImageVersion = ImageVersion()
+
+
+WriterMessage = UpdateDecided | UpdateWithdrawn | ReviewMoved

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from updater.domain.decision import Memory
+from updater.domain.decision import Hold, Memory, Reason
 from updater.domain.image import ImageVersion
 from updater.domain.ranking import Candidate, Election
 
@@ -28,6 +28,22 @@ def rejection_of(candidate: Candidate, election: Election, present: ImageVersion
         if rejected and election.standing(rejected).choosable and not _is_newer(candidate, rejected, election)
     ]
     return min(found, key=lambda rejection: rejection.released, default=None)
+
+
+def taken_back(version: ImageVersion, rejected: ImageVersion, declined_in: str = "") -> Hold:
+    """Hold a version because a person took it, or a newer one, back: in the target, or in a pull request."""
+    how = f"declined: {declined_in} was closed without being merged" if declined_in else "rolled back by hand"
+    message = (
+        f"{version} is held because {rejected} was {how}: a newer version ends that, "
+        f"or the annotation <alias>.release: {rejected}, or rollback: overwrite"
+    )
+    return Hold(
+        reason=Reason.ROLLED_BACK,
+        message=message,
+        candidate=version,
+        rejected=rejected,
+        declined_in=declined_in,
+    )
 
 
 def names_version(text: str, version: ImageVersion) -> bool:

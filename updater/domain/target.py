@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from updater.domain.application import ApplicationName
+from updater.domain.pull_requests import PullRequestSettings
 
 
 class FileKind(StrEnum):
@@ -53,6 +54,8 @@ class Branch(NamedTuple):
     """
     target: str = ""
     """A template for the name of another branch, which is built on `branch` and pushed instead of it; empty: none."""
+    pull_request: PullRequestSettings | None = None
+    """How what is on the other branch is proposed; None: a person merges it without."""
 
 
 class BranchKey(NamedTuple):

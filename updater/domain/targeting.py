@@ -8,6 +8,7 @@ from updater.domain.branches import base_branch, split_branch
 from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageReference
 from updater.domain.path_globs import PathGlob, quoted
+from updater.domain.pull_request_settings import read_settings
 from updater.domain.sources import chart_source, choose_source, lender_of, lends_only, only_lent_file
 from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target, repository_key
 
@@ -48,6 +49,8 @@ def choose_target(
             f"annotation write-back-method is {method!r}: write argocd, git, git:repocreds or "
             "git:secret:<namespace>/<name>",
         )
+    if name != "git" and application.annotations.get("pull-request", "").strip().lower() not in ("", "false"):
+        raise Misconfigured(f"annotation pull-request needs write-back-method git, and that is {method!r}")
     target = _write_back_target(application)
     if image.is_chart:
         index = chart_source(application, image, selector)
@@ -215,10 +218,11 @@ def _branch(application: Application, lender: Source, credentials: str) -> Branc
     annotations = application.annotations
     url = annotations.get("git-repository", "").strip() or lender.repo_url
     base, target = split_branch(annotations.get("git-branch", ""))
+    proposed = read_settings(annotations, url)
     if base:
-        return Branch(url, base_branch(base, "annotation git-branch"), credentials, target)
+        return Branch(url, base_branch(base, "annotation git-branch"), credentials, target, proposed)
     revision = _revision(application, lender, url).strip()
-    return Branch(url, base_branch(revision, "targetRevision"), credentials, target)
+    return Branch(url, base_branch(revision, "targetRevision"), credentials, target, proposed)
 
 
 def _revision(application: Application, lender: Source, url: str) -> str:

@@ -7,12 +7,38 @@ from functools import lru_cache
 from updater.domain.branches import legal_name
 from updater.domain.change import Change
 from updater.domain.errors import Misconfigured
+from updater.domain.pull_requests import Grouping
 from updater.domain.target import GitTarget
 from updater.formats.commit import repository_name
 from updater.formats.gotemplate import Struct, Template, TemplateError
 
 _KEY_DIGITS = 8
 _parse = lru_cache(maxsize=256)(Template.parse)
+_PREFIX = "image-updater-"
+
+
+def proposal_name(change: Change, target: GitTarget, group: Grouping) -> str:
+    """Name the branch of a pull request that no template names: always the same for what shares it."""
+    branch = target.branch
+    if group is Grouping.TARGET:
+        return f"{_PREFIX}{target_key(target)}"
+    what = {
+        Grouping.REPOSITORY: branch.branch or "all",
+        Grouping.APPLICATION: str(change.application),
+        Grouping.IMAGE: change.image,
+    }[group]
+    return legal_name(f"{_PREFIX}{what.rpartition('/')[2]}-{_digest(f'{branch.branch}|{what}')[:_KEY_DIGITS]}")
+
+
+def aiu_name(changes: Sequence[Change], key: str) -> str:
+    """Name the branch on which Argo CD Image Updater proposes changes."""
+    return f"{_PREFIX}{key}-{_digest(_joined([_image(change) for change in changes]))}"
+
+
+def aiu_keys(target: GitTarget) -> frozenset[str]:
+    """Give the keys that Argo CD Image Updater has for a target: by its branch as configured, or by none."""
+    url = target.branch.url
+    return frozenset({target_key(target), _digest(f"{url}||{target.path}")[:_KEY_DIGITS]})
 
 
 def branch_name(changes: Sequence[Change], target: GitTarget) -> str:
@@ -37,7 +63,7 @@ def _rendered(changes: Sequence[Change], target: GitTarget) -> str:
     images = [_image(change) for change in changes]
     data = Struct(
         Images=images,
-        SHA256=_digest("".join(f"{image['Name']}-{image['OldTag']}-{image['NewTag']}," for image in images)),
+        SHA256=_digest(_joined(images)),
         AppName=changes[0].application.name,
         AppNamespace=changes[0].application.namespace,
         TargetKey=target_key(target),
@@ -61,6 +87,10 @@ def _image(change: Change) -> Struct:
         OldTag=str(change.previous),
         NewTag=str(change.version),
     )
+
+
+def _joined(images: Sequence[Struct]) -> str:
+    return "".join(f"{image['Name']}-{image['OldTag']}-{image['NewTag']}," for image in images)
 
 
 def _digest(text: str) -> str:

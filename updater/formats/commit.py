@@ -44,14 +44,28 @@ class CommitStyle:
             TemplateError: the template does not fit, or leaves nothing to say.
         """
         ordered = sorted(changes, key=lambda change: (change.application, change.alias))
-        text = tidied(self._text(ordered))
-        if not text:
-            raise TemplateError("the message is empty: write at least a subject")
+        text = self.text(ordered)
         trailers = [trailer(change) for change in ordered]
         trailers += [f"{BRANCH_TRAILER}: {branch}"] if branch else []
         trailers += [f"Signed-off-by: {self.signed_off_by}"] if self.signed_off_by else []
         gap = "" if _ends_in_trailers(text) else "\n"
         return f"{text}\n{gap}" + "\n".join(trailers) + "\n"
+
+    def text(self, ordered: Sequence[Change]) -> str:
+        """Word the message without trailers, for changes in the order of their applications and aliases.
+
+        Raises:
+            TemplateError
+        """
+        text = tidied(self._text(ordered))
+        if not text:
+            raise TemplateError("the message is empty: write at least a subject")
+        return text
+
+    @property
+    def is_built_in(self) -> bool:
+        """Nobody has written a template."""
+        return self.template is _DEFAULT
 
     def _text(self, ordered: Sequence[Change]) -> str:
         """Render the template: once for one application or when it asks for `.Applications`, else for each in turn."""

@@ -192,15 +192,19 @@ class Board:
         update: Update,
         branch: str,
         commit: str,
+        url: str = "",
     ) -> None:
-        """Note that a change waits on a branch of its own; the same commit is said once."""
+        """Note that a change waits on a branch of its own, or in a pull request; the same commit is said once."""
         image = self._image(name, alias)
         if image is None:
             return
+        if not isinstance(image.decision, Update):
+            image.decision = update
         image.write_error = ""
         known, image.proposed = image.proposed, f"{branch} {commit}"
         if known != image.proposed:
             keys = {"from": str(previous), "to": str(update.version), "branch": branch, "commit": commit}
+            keys |= {"pull_request": url} if url else {}
             log.info("image.proposed", **_place(name, alias), image=image.name, **keys)
 
     def would_update(self, name: ApplicationName, alias: str, previous: ImageVersion, update: Update) -> None:

@@ -6,13 +6,17 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
+from typing import NamedTuple
 
 import structlog
 
 from updater.domain.application import Application, ApplicationName
 from updater.domain.decision import Decision, Hold, UpToDate
 from updater.domain.errors import (
+    ClusterError,
     EditError,
+    ForgeError,
+    ForgeRefused,
     GitError,
     LeadershipLost,
     Misconfigured,
@@ -26,7 +30,8 @@ from updater.stages.batch import Files, Plan, Planned, by_branch, by_spelling, m
 from updater.stages.board import Board
 from updater.stages.commits import Commits
 from updater.stages.manifest_files import find_manifests
-from updater.stages.proposals import Proposals, carries, check_ours
+from updater.stages.proposals import BranchNotOurs, Proposals, carries, check_ours
+from updater.stages.pull_requests import PullRequests, Review
 
 log = structlog.get_logger()
 
@@ -46,10 +51,11 @@ class BranchWriter:
     push_tries: int
     now: Callable[[], datetime]
     leadership: Leadership
+    pull_requests: PullRequests
     dry_run: bool = False
     _heads: dict[str, str] = field(default_factory=dict)
     """By repository: the branch that its HEAD was seen to stand for."""
-    _proposals: Proposals = field(default_factory=Proposals)
+    proposals: Proposals = field(default_factory=Proposals)
 
     def key(self, branch: Branch) -> BranchKey:
         """Tell which queue a branch's changes wait in: one for all spellings, and all credentials."""
@@ -69,7 +75,7 @@ class BranchWriter:
 
     def forget(self, identity: ImageIdentity) -> None:
         """Put a change that is not wanted any more on no branch again."""
-        self._proposals.forget(identity)
+        self.proposals.forget(identity)
 
     async def _try(self, branch: Branch, batch: Waiting) -> Waiting:
         try:
@@ -100,10 +106,11 @@ class BranchWriter:
             if not branch.branch:
                 self._heads[repository_key(branch.url)] = remote.name
             made = await self._plan(remote, head, list(batch.values()))
-            if self.dry_run or not made.files:
+            if self.dry_run or not (made.files or branch.pull_request):
                 return await self._settle(made)
             try:
-                await (self._propose if branch.target else self._push)(branch, remote, head, made)
+                proposes = branch.target or branch.pull_request
+                await (self._propose if proposes else self._push)(branch, remote, head, made)
             except PushStale:
                 log.info("write_back.stale", repository=branch.url, branch=branch.branch, head=head, attempt=attempt)
                 await asyncio.sleep(random.uniform(0.05, 0.2) * attempt)  # noqa: S311 - jitter, not a secret
@@ -137,47 +144,105 @@ class BranchWriter:
     async def _propose(self, branch: Branch, remote: GitBranch, head: str, made: Plan) -> None:
         """Put what is planned on the branches that its templates name; what fails for one fails there alone."""
         for decided, _ in made.settled:
-            self._proposals.forget(decided.identity)
-        for name, planned in (await asyncio.to_thread(self._proposals.by_name, made)).items():
+            self.proposals.forget(decided.identity)
+        try:
+            review = await self.pull_requests.review(branch) if branch.pull_request else None
+        except (GitError, ForgeError, ClusterError, Misconfigured) as error:
+            made.failed += [(each.decided, str(error)) for each in made.planned]
+            return
+        for name, planned in (await asyncio.to_thread(self.proposals.by_name, made)).items():
             try:
-                built = await self._build_anew(branch, remote, head, name, planned)
+                if review is None:
+                    built = await self._propose_on(branch, remote, head, name, planned)
+                else:
+                    built = await self._request_on(branch, remote, head, name, planned, review)
                 made.settled += built.settled
                 made.failed += built.failed
             except PushStale:
                 raise
-            except (GitError, Misconfigured) as error:
+            except (GitError, ForgeError, Misconfigured) as error:
                 made.failed += [(each.decided, str(error)) for each in planned]
+        if review is not None:
+            await review.close_outdated(made.settled, remote)
 
-    async def _build_anew(
+    async def _propose_on(
+        self, branch: Branch, remote: GitBranch, head: str, name: str, planned: Sequence[Planned]
+    ) -> Plan:
+        wanted = self.proposals.wanted(branch, name, planned)
+        built = await self._build_anew(branch, remote, head, name, wanted)
+        self._say_proposed(planned, name, built)
+        return built.made
+
+    async def _request_on(
         self,
         branch: Branch,
         remote: GitBranch,
         head: str,
         name: str,
-        planned: list[Planned],
+        planned: Sequence[Planned],
+        review: Review,
     ) -> Plan:
+        """Put on a branch what nobody declined, and have its pull request say so."""
+        there = review.standing(name, planned)
+        name = there.open.head if there.open else name
+        wanted, held = await review.sort_out(self.proposals.wanted(branch, name, planned), planned)
+        if not wanted:
+            return Plan(settled=held)
+        try:
+            built = await self._build_anew(branch, remote, head, name, wanted)
+        except BranchNotOurs as error:
+            await review.leave_alone(there.open, error.commit)
+            raise
+        built.made.settled += held
+        if not built.made.planned:
+            return built.made
+        if not self.leadership.holds():
+            raise LeadershipLost
+        try:
+            url = await review.keep(there, name, remote.name, built.made.planned, built.commit)
+        except ForgeRefused:
+            if built.is_new:
+                await remote.push(built.commit, "", name)
+            raise
+        await review.close_superseded(there, remote, url)
+        self._say_proposed(planned, name, built, url)
+        return built.made
+
+    async def _build_anew(
+        self, branch: Branch, remote: GitBranch, head: str, name: str, wanted: list[UpdateDecided]
+    ) -> "_Built":
         """Make a branch one commit on the base, if it is ours; also of what was on it before."""
-        made = await self._plan(remote, head, self._proposals.wanted(branch, name, planned))
+        made = await self._plan(remote, head, wanted)
         if not made.planned:  # what was planned a moment ago has to wait after all
-            return made
+            return _Built(made, "", is_new=False)
         tip = await remote.tip(name)
         if tip is not None:
             check_ours(tip, name, self.commits.author.email)
-        commit = tip.commit if tip is not None else ""
-        pushed = not carries(tip, head, made.planned)
-        if pushed:
-            old, changes = commit, [each.change for each in made.planned]
-            commit = await self.commits.build(remote, head, made.files, changes, self.now(), name)
-            await self._note_pending(made, commit)
-            if not self.leadership.holds():
-                raise LeadershipLost
-            await remote.push(old, commit, name)
-            _log_pushed(branch, name, commit, made)
-        self._proposals.remember(branch, name, made.planned)
-        for each in planned:
-            tracked, alias = each.decided.tracked.name, each.decided.image.alias
-            self.board.proposed(tracked, alias, each.current.version, each.update, name, commit)
-        return made
+        old = tip.commit if tip is not None else ""
+        if carries(tip, head, made.planned):
+            commit = old
+        else:
+            commit = await self._push_anew(branch, remote, head, name, made, old)
+        self.proposals.remember(branch, name, made.planned)
+        return _Built(made, commit, is_new=not old)
+
+    async def _push_anew(self, branch: Branch, remote: GitBranch, head: str, name: str, made: Plan, old: str) -> str:
+        changes = [each.change for each in made.planned]
+        commit = await self.commits.build(remote, head, made.files, changes, self.now(), name)
+        await self._note_pending(made, commit)
+        if not self.leadership.holds():
+            raise LeadershipLost
+        await remote.push(old, commit, name)
+        _log_pushed(branch, name, commit, made)
+        return commit
+
+    def _say_proposed(self, planned: Iterable[Planned], name: str, built: "_Built", url: str = "") -> None:
+        """Say what was planned and is on the branch now; what was there before has been said."""
+        fresh = {each.decided.identity for each in planned}
+        for each in built.made.planned:
+            if each.decided.identity in fresh:
+                tracked, alias = each.decided.tracked.name, each.decided.image.alias
+                self.board.proposed(tracked, alias, each.current.version, each.update, name, built.commit, url)
 
     async def _note_pending(self, made: Plan, commit: str) -> None:
         for each in made.planned:
@@ -200,7 +265,7 @@ class BranchWriter:
                 self.board.would_update(name, alias, each.current.version, each.update)
         await self._remember(made.settled)
         for decided, decision in made.settled:
-            self._proposals.forget(decided.identity)
+            self.proposals.forget(decided.identity)
             self.board.write_settled(decided.tracked.name, decided.image.alias)
             self.board.decided(decided.tracked.name, decided.image.alias, decision, decided.election, decided.current)
         for decided, reason in made.failed:
@@ -214,7 +279,7 @@ class BranchWriter:
         for decided, decision in settled:
             name, image = decided.tracked.name, decided.image
             if isinstance(decision, Hold) and decision.rejected:
-                await self.memory.rejected(name, image.alias, image.target, decision.rejected)
+                await self.memory.rejected(name, image.alias, image.target, decision.rejected, decision.declined_in)
             if not isinstance(decision, UpToDate) or not decision.version:
                 continue
             pending = await self.memory.pending(name, image.alias, image.target)
@@ -251,6 +316,15 @@ class BranchWriter:
             self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
 
 
+class _Built(NamedTuple):
+    """What became of a branch of ours."""
+
+    made: Plan
+    commit: str
+    is_new: bool
+    """There was no such branch before."""
+
+
 def _log_pushed(branch: Branch, name: str, commit: str, made: Plan) -> None:
     log.info(
         "write_back.pushed",
@@ -274,7 +348,7 @@ def _writes(planned: Iterable[Planned], commit: str) -> dict[ApplicationName, li
 
 def _has_own_branch(decided: UpdateDecided) -> bool:
     target = decided.image.target
-    return isinstance(target, GitTarget) and bool(target.branch.target)
+    return isinstance(target, GitTarget) and bool(target.branch.target or target.branch.pull_request)
 
 
 async def _read(

@@ -23,6 +23,7 @@ from updater.domain.messages import (
     TrackedImage,
     UpdateDecided,
     UpdateWithdrawn,
+    WriterMessage,
 )
 from updater.domain.policy import Policy
 from updater.domain.polling import PollKey
@@ -48,7 +49,7 @@ class Decider:
     memory: WriteMemory
     board: Board
     inbox: asyncio.Queue[ApplicationSeen | ApplicationGone | ImageObserved | SignatureChecked]
-    out: asyncio.Queue[UpdateDecided | UpdateWithdrawn]
+    out: asyncio.Queue[WriterMessage]
     now: Callable[[], datetime]
     gate: SignatureGate
     _applications: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)

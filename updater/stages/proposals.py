@@ -12,8 +12,9 @@ from updater.domain.change import Change
 from updater.domain.errors import GitError, Misconfigured
 from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, Problem, TrackedApplication, UpdateDecided
+from updater.domain.pull_requests import aiu_key
 from updater.domain.target import Branch, GitTarget, repository_key
-from updater.formats.branch_name import branch_name, check_branch_template
+from updater.formats.branch_name import branch_name, check_branch_template, proposal_name
 from updater.formats.commit import BRANCH_TRAILER, trailer
 from updater.ports import Tip
 from updater.stages.batch import Plan, Planned, planned_by_application
@@ -40,15 +41,22 @@ class Proposals:
         """Part what is planned by the branch it goes to; what has no legal one is added to what failed."""
         named: dict[str, list[Planned]] = {}
         for planned in planned_by_application(made.planned):
-            target = planned[0].decided.image.target
-            assert isinstance(target, GitTarget)  # noqa: S101 - only such targets get here
             try:
-                name = branch_name([each.change for each in planned], target)
+                for name, each in _named(planned):
+                    named.setdefault(name, []).append(each)
             except Misconfigured as error:
                 made.failed += [(each.decided, str(error)) for each in planned]
-            else:
-                named.setdefault(name, []).extend(planned)
         return named
+
+    def waiting(self) -> dict[Branch, dict[str, list[ImageIdentity]]]:
+        """Tell what waits in pull requests, by branch: one of each repository, with all of its branches."""
+        found: dict[str, tuple[Branch, dict[str, list[ImageIdentity]]]] = {}
+        for place, proposal in self._known.items():
+            target = next(iter(proposal.wanted.values())).image.target
+            if isinstance(target, GitTarget) and target.branch.pull_request:
+                _, names = found.setdefault(place.repository, (target.branch, {}))
+                names[place.name] = list(proposal.wanted)
+        return dict(found.values())
 
     def wanted(self, branch: Branch, name: str, planned: Iterable[Planned]) -> list[UpdateDecided]:
         """Give everything that is to be on a branch: what is planned, and what was put there before.
@@ -100,17 +108,29 @@ def with_sound_branches(tracked: TrackedApplication) -> TrackedApplication:
     return replace(tracked, images=images, problems=(*tracked.problems, *problems))
 
 
+class BranchNotOurs(GitError):
+    """Somebody else committed to a branch of ours."""
+
+    def __init__(self, message: str, commit: str) -> None:
+        super().__init__(message)
+        self.commit = commit
+
+
 def check_ours(tip: Tip, name: str, address: str) -> None:
     """Refuse to build a branch anew that somebody else committed to.
 
+    Of a branch of Argo CD Image Updater's, its address is enough: it adds no trailer.
+
     Raises:
-        GitError: its commit is by somebody else, or was made for another branch.
+        BranchNotOurs: its commit is by somebody else, or was made for another branch.
     """
-    if tip.committer == address and f"{BRANCH_TRAILER}: {name}" in tip.message.splitlines():
+    marked = bool(aiu_key(name)) or f"{BRANCH_TRAILER}: {name}" in tip.message.splitlines()
+    if tip.committer == address and marked:
         return
-    raise GitError(
+    raise BranchNotOurs(
         f"branch {name} is left alone, for its commit {tip.commit[:12]} by {tip.committer or 'somebody'} is not ours: "
         "merge or delete the branch, or name another in the annotation git-branch",
+        tip.commit,
     )
 
 
@@ -120,6 +140,22 @@ def carries(tip: Tip | None, head: str, planned: Sequence[Planned]) -> bool:
         return False
     said = set(tip.message.splitlines())
     return all(trailer(each.change) in said for each in planned)
+
+
+def _named(planned: Sequence[Planned]) -> list[tuple[str, Planned]]:
+    """Name the branch of each of an application's changes: by its template, else by what shares a pull request."""
+    target = _target(planned[0])
+    proposed = target.branch.pull_request
+    if target.branch.target or proposed is None:
+        name = branch_name([each.change for each in planned], target)
+        return [(name, each) for each in planned]
+    return [(proposal_name(each.change, _target(each), proposed.group), each) for each in planned]
+
+
+def _target(planned: Planned) -> GitTarget:
+    target = planned.decided.image.target
+    assert isinstance(target, GitTarget)  # noqa: S101 - only such targets get here
+    return target
 
 
 def _place(branch: Branch, name: str) -> _Place:

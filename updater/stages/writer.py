@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from updater.domain.application import ApplicationName
-from updater.domain.messages import ImageIdentity, UpdateDecided, UpdateWithdrawn
+from updater.domain.messages import ImageIdentity, ReviewMoved, UpdateDecided, WriterMessage
 from updater.domain.target import BranchKey, GitTarget
 from updater.ports import Leadership
 from updater.stages.application_writer import ApplicationPatcher
@@ -21,13 +21,15 @@ class Writer:
     A decision that is replaced before it is written is written once, in its last form.
     """
 
-    inbox: asyncio.Queue[UpdateDecided | UpdateWithdrawn]
+    inbox: asyncio.Queue[WriterMessage]
     branches: BranchWriter
     patcher: ApplicationPatcher
     pace: Pace
     branches_at_once: int
     leadership: Leadership
     _places: dict[ImageIdentity, BranchKey | ApplicationName] = field(default_factory=dict)
+    _proposed: dict[ImageIdentity, UpdateDecided] = field(default_factory=dict)
+    """What may have to be looked at again, when somebody does something with its pull request."""
 
     async def run(self) -> None:
         """Write until cancelled; what waits then is still written, once."""
@@ -52,15 +54,23 @@ class Writer:
             try:
                 while True:
                     message = await self.inbox.get()
-                    self._withdraw(message.identity, to_branches, to_applications)
-                    if isinstance(message, UpdateDecided):
-                        self._put(message, to_branches, to_applications)
+                    if isinstance(message, ReviewMoved):
+                        for decided in self._still_asked(message):
+                            self._put(decided, to_branches, to_applications)
                     else:
-                        self.branches.forget(message.identity)
+                        self._withdraw(message.identity, to_branches, to_applications)
+                        if isinstance(message, UpdateDecided):
+                            self._put(message, to_branches, to_applications)
+                        else:
+                            self.branches.forget(message.identity)
                     self.inbox.task_done()
             finally:
                 self.leadership.stop_waiting()
                 await asyncio.gather(to_branches.drain(), to_applications.drain())
+
+    def _still_asked(self, message: ReviewMoved) -> list[UpdateDecided]:
+        """Give what was last decided for images, unless it was withdrawn."""
+        return [self._proposed[each] for each in message.identities if each in self._proposed]
 
     def _put(
         self,
@@ -73,6 +83,8 @@ class Writer:
             key = self.branches.key(target.branch)
             self._places[decided.identity] = key
             to_branches.put(key, decided.identity, decided)
+            if target.branch.pull_request:
+                self._proposed[decided.identity] = decided
         else:
             self._places[decided.identity] = target.application
             to_applications.put(target.application, decided.identity, decided)
@@ -84,6 +96,7 @@ class Writer:
         from_applications: KeyedWorkers[ApplicationName, UpdateDecided],
     ) -> None:
         place = self._places.pop(identity, None)
+        self._proposed.pop(identity, None)
         if isinstance(place, BranchKey):
             from_branches.withdraw(place, identity)
         elif place is not None:

@@ -131,12 +131,13 @@ class RemoteBranch:
         transport = await self._reached()
         ref = f"refs/heads/{name}" if name else self._ref
         known = self.client.knowledge.of(transport.place, transport.host)
-        push = Push(transport, self.client.knowledge, known, ref, old, commit, list(self._made[commit].values()))
+        made = self._made[commit] if commit else {}
+        push = Push(transport, self.client.knowledge, known, ref, old, commit, list(made.values()))
         try:
             await push.send(ask_before=self.client.ask_before_push)
         except AnswerLost as lost:
             await self._find_out(ref, old, commit, lost)
-        self.objects.hold({key: sent.whole for key, sent in self._made[commit].items()})
+        self.objects.hold({key: sent.whole for key, sent in made.items()})
         self.client.knowledge.moved(transport.place, ref, commit)
 
     async def _find_out(self, ref: str, old: str, commit: str, lost: AnswerLost) -> None:
@@ -148,7 +149,7 @@ class RemoteBranch:
                 _, now = await upload.find(ref.removeprefix("refs/heads/"))
             except BranchNotFound:
                 return "", False
-            return now, now == commit or (now != old and await _descends(upload, commit, now))
+            return now, now == commit or (bool(commit) and now != old and await _descends(upload, commit, now))
 
         try:
             now, arrived = await self._ask(find)

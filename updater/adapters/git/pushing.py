@@ -46,6 +46,7 @@ class Push:
     old: str
     """Empty: there is no such ref."""
     new: str
+    """Empty: the ref is to be deleted."""
     objects: Sequence[Sent]
 
     async def send(self, *, ask_before: bool) -> None:
@@ -68,9 +69,10 @@ class Push:
             able = self.known.receiving
             if conversation.greets or ask_before or able is None:
                 able = await self._listen(conversation)
-            made = [Sent(each.whole) if whole or not able.thin else each for each in self.objects]
-            pack = await asyncio.to_thread(write_pack, made)
-            request = push_request(self.ref, self.old or NO_COMMIT, self.new, able) + pack
+            request = push_request(self.ref, self.old or NO_COMMIT, self.new or NO_COMMIT, able)
+            if self.new:
+                made = [Sent(each.whole) if whole or not able.thin else each for each in self.objects]
+                request += await asyncio.to_thread(write_pack, made)
             try:
                 async with conversation.ask(request, _LARGEST_REPORT) as lines:
                     await read_report(lines, self.transport.place, self.ref, able)

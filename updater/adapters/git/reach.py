@@ -76,6 +76,20 @@ class Reach:
             return SshTransport(self._ssh, place, ssh_address(place), login, known_hosts, self.timeout, largest)
         return HttpTransport(self._http(), place, login, await self._trust(place, login), self.timeout, largest)
 
+    async def http_login(self, branch: Branch, place: str) -> tuple[Login, ssl.SSLContext | bool]:
+        """Read the credentials of a branch anew for another address of its server; tell how far that is trusted.
+
+        Raises:
+            Misconfigured, ClusterError, GitAuthError, GitError: see `find_fields` and `Logins.login`.
+        """
+        name, fields = await find_fields(self.secrets, branch, self._argocd_namespace)
+        login = await self._logins.login(place, name, fields)
+        return login, await self._trust(place, login)
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        return self._http()
+
     async def close(self) -> None:
         await self._ssh.close()
         if self._session is not None:

@@ -36,6 +36,7 @@ class WriteRow(NamedTuple):
     rejected_digest: str
     released_tag: str
     released_digest: str
+    declined_in: str = ""
 
 
 class SeenRow(NamedTuple):
@@ -83,11 +84,11 @@ async def take_over(database: Database, handed: bytes) -> None:
     learned = _decode(handed)
     async with database.transaction(durable=True) as connection:
         await connection.executemany(
-            f"INSERT INTO writes ({_WRITES}) VALUES ({', '.join('?' * 12)}) ON CONFLICT DO UPDATE SET"  # noqa: S608
+            f"INSERT INTO writes ({_WRITES}) VALUES ({', '.join('?' * 13)}) ON CONFLICT DO UPDATE SET"  # noqa: S608
             " (written_tag, written_digest, written_commit, written_at, rejected_tag, rejected_digest,"
-            " released_tag, released_digest) = (excluded.written_tag, excluded.written_digest,"
+            " released_tag, released_digest, declined_in) = (excluded.written_tag, excluded.written_digest,"
             " excluded.written_commit, excluded.written_at, excluded.rejected_tag, excluded.rejected_digest,"
-            " excluded.released_tag, excluded.released_digest)"
+            " excluded.released_tag, excluded.released_digest, excluded.declined_in)"
             " WHERE coalesce(excluded.written_at, 0) >= coalesce(written_at, 0)",
             learned.writes,
         )

@@ -69,5 +69,7 @@ _RELEASES: Sequence[str] = (
     "ALTER TABLE writes ADD COLUMN released_digest TEXT NOT NULL DEFAULT ''",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _RELEASES)
+_DECLINED: Sequence[str] = ("ALTER TABLE writes ADD COLUMN declined_in TEXT NOT NULL DEFAULT ''",)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _RELEASES, _DECLINED)
 """The statements of each step; a step and its number are committed together."""

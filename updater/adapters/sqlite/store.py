@@ -147,14 +147,17 @@ class SqliteStore:
 
     async def memory(self, name: ApplicationName, alias: str, target: Target) -> Memory:
         rows = await self._database.rows(
-            "SELECT written_tag, written_digest, rejected_tag, rejected_digest, released_tag, released_digest"
-            " FROM writes WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
+            "SELECT written_tag, written_digest, rejected_tag, rejected_digest, released_tag, released_digest,"
+            " declined_in FROM writes WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
             _place(name, alias, target),
-            tuple[str, str, str, str, str, str],
+            tuple[str, str, str, str, str, str, str],
         )
-        for tag, digest, *rejected, released_tag, released_digest in rows:
+        for *written, rejected_tag, rejected_digest, released_tag, released_digest, declined_in in rows:
             return Memory(
-                ImageVersion(tag, digest), ImageVersion(*rejected), ImageVersion(released_tag, released_digest)
+                ImageVersion(*written),
+                ImageVersion(rejected_tag, rejected_digest),
+                ImageVersion(released_tag, released_digest),
+                declined_in,
             )
         return Memory()
 
@@ -212,7 +215,7 @@ class SqliteStore:
                 " UNION ALL SELECT released_tag, released_digest LIMIT 1),"
                 " written_tag = excluded.written_tag, written_digest = excluded.written_digest,"
                 " written_commit = excluded.written_commit, written_at = excluded.written_at,"
-                " rejected_tag = '', rejected_digest = ''",
+                " rejected_tag = '', rejected_digest = '', declined_in = ''",
                 [(*row, _microseconds(at)) for row in rows],
             )
             await connection.executemany(
@@ -220,14 +223,26 @@ class SqliteStore:
                 [row[:4] for row in rows],
             )
 
-    async def rejected(self, name: ApplicationName, alias: str, target: Target, version: ImageVersion) -> None:
+    async def rejected(
+        self, name: ApplicationName, alias: str, target: Target, version: ImageVersion, declined_in: str = ""
+    ) -> None:
+        """Record that a person took a version back; when another pull request of it is declined, its release is used.
+
+        The version that an existing row names is compared before it is set.
+        """
         self.handover_version += 1
         async with self._database.transaction(durable=True) as connection:
             await connection.execute(
-                "INSERT INTO writes (namespace, application, alias, target, rejected_tag, rejected_digest)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-                " SET rejected_tag = excluded.rejected_tag, rejected_digest = excluded.rejected_digest",
-                (*_place(name, alias, target), version.tag, version.digest),
+                "INSERT INTO writes (namespace, application, alias, target, rejected_tag, rejected_digest, declined_in)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET (released_tag, released_digest) = ("
+                " SELECT rejected_tag, rejected_digest"
+                " WHERE (rejected_tag, rejected_digest) = (excluded.rejected_tag, excluded.rejected_digest)"
+                " AND declined_in <> excluded.declined_in AND excluded.declined_in <> ''"
+                " UNION ALL SELECT released_tag, released_digest LIMIT 1),"
+                " rejected_tag = excluded.rejected_tag, rejected_digest = excluded.rejected_digest,"
+                " declined_in = iif((rejected_tag, rejected_digest) = (excluded.rejected_tag, excluded.rejected_digest)"
+                " AND excluded.declined_in = '', declined_in, excluded.declined_in)",
+                (*_place(name, alias, target), version.tag, version.digest, declined_in),
             )
 
     async def forget_release(self, name: ApplicationName, alias: str, target: Target) -> None:
