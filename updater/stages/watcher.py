@@ -58,9 +58,11 @@ class Watcher:
                 case Readable(name):
                     self.board.readable(name)
                 case ResourceSeen(resource):
+                    self.board.readable(f"ImageUpdater {resource.name}")
                     await self._reconsider(self.selection.put_resource(resource))
                     self.on_resource()
                 case ResourceGone(resource_name):
+                    self.board.readable(f"ImageUpdater {resource_name}")
                     await self._reconsider(self.selection.drop_resource(resource_name))
                     self.on_resource()
                 case Listed():
@@ -87,6 +89,7 @@ class Watcher:
     async def _reconsider(self, names: Iterable[ApplicationName]) -> None:
         for name in sorted(names):
             await self._consider(self._known[name])
+            await asyncio.sleep(0)  # a resource may concern thousands
 
     async def _consider(self, application: Application) -> None:
         """Pass on what is said about an application, if it is anything, and new."""

@@ -73,6 +73,7 @@ async def test_a_resource_that_is_none_is_said_and_leaves_the_others(server: Api
     events = await listener.until(Listed)
     assert [type(event) for event in events] == [Unreadable, ResourceSeen, Listed]
     assert isinstance(events[0], Unreadable)
+    assert events[0].name == "ImageUpdater argocd/broken"
     assert "spec.applicationRefs" in events[0].message
 
 

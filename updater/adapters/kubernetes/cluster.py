@@ -54,6 +54,7 @@ _IMAGE_UPDATER = Kind(
     decode_image_updater,
     ResourceSeen,
     lambda name: ResourceGone(ResourceName(*name)),
+    label="ImageUpdater ",
     optional=True,
 )
 

@@ -60,6 +60,8 @@ class Kind:
     """Gives a value with a `name`; equal ones mean the same. Raises Misconfigured."""
     seen: Callable[[Any], ClusterEvent]
     gone: Callable[[ApplicationName], ClusterEvent]
+    label: str = ""
+    """Before the name of one that is unreadable: an Application may have the same."""
     optional: bool = False
     """True: everything works without it."""
 
@@ -225,7 +227,7 @@ class Reflector:
             told = str(error)
             if self._told.get(known) != told:
                 self._told[known] = told
-                await self.tell(Unreadable(str(known), told))
+                await self.tell(Unreadable(f"{self.kind.label}{known}", told))
             return known
         name = seen.name
         if self._told.get(name) != seen:
