@@ -15,6 +15,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from updater.adapters.imageupdaters import COMMON_FIELDS, convert_image_updater
+from updater.adapters.kubernetes.connection import (
+    _VERBS,
+    APPLICATION_SETS,
+    APPLICATIONS,
+    EVENTS,
+    IMAGE_UPDATERS,
+    SERVICE_ACCOUNTS,
+    Resource,
+)
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "config" / "kubernetes"
@@ -147,3 +156,23 @@ def test_directories_are_kustomizations(directory: str) -> None:
     command = ["kubectl", "kustomize", str(KUBERNETES / directory)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def granted(path: str) -> set[tuple[str, str]]:
+    role = next(YAML(typ="safe", pure=True).load_all((KUBERNETES / "rbac" / path).read_text()))
+    return {(plural, verb) for rule in role["rules"] for plural in rule["resources"] for verb in rule["verbs"]}
+
+
+def needed(*resources: Resource) -> set[tuple[str, str]]:
+    return {(resource.plural, verb) for resource in resources for verb in _VERBS[resource].split(", ")}
+
+
+def test_the_role_of_argocds_namespace_grants_all_that_is_asked_for() -> None:
+    assert needed(*_VERBS) | {("imageupdaters/status", "patch")} == granted("role.yaml")
+
+
+@pytest.mark.parametrize("path", ["applications-role.yaml", "cluster/clusterrole.yaml"])
+def test_the_roles_of_other_namespaces_grant_what_applications_need(path: str) -> None:
+    """Secrets are read by name there, and never listed."""
+    wanted = needed(APPLICATIONS, APPLICATION_SETS, IMAGE_UPDATERS, EVENTS, SERVICE_ACCOUNTS)
+    assert wanted | {("secrets", "get"), ("imageupdaters/status", "patch")} == granted(path)
