@@ -22,8 +22,10 @@ from updater.adapters.forges.client import ForgeClient
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.adapters.git.signing import SigningKey
+from updater.adapters.metrics.counting import Metrics
 from updater.adapters.one_application import OneApplication
 from updater.adapters.registry.client import RegistryClient
+from updater.adapters.secret_texts import SecretTexts
 from updater.adapters.signatures import SignatureVerifier
 from updater.adapters.sqlite.copying import copy_database
 from updater.adapters.sqlite.store import SqliteStore
@@ -35,11 +37,12 @@ from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
 from updater.ports import Author, Authorities, Leadership, RepositorySecrets, ServiceAccounts
-from updater.serving import build_server
+from updater.serving import Outside, build_overview
 from updater.settings.daemon import Settings, State
 from updater.stages.board import Board
 from updater.stages.commits import Commits
 from updater.stages.leadership import Alone
+from updater.stages.overview import Overview
 from updater.stages.reporter import Reporter
 from updater.web.api import serve_api
 
@@ -104,7 +107,7 @@ async def _run(
         if once:
             healthy = await daemon.pipeline.run_once(stop)
         else:
-            async with serve_api(settings.api_socket, daemon.reporter):
+            async with serve_api(settings.api_socket, daemon.reporter, daemon.overview):
                 await daemon.pipeline.run(stop)
         at_end(daemon.pipeline.board)
     log.info("daemon.stopped")
@@ -135,6 +138,7 @@ class Daemon:
 
     pipeline: Pipeline
     reporter: Reporter
+    overview: Overview
 
 
 @asynccontextmanager
@@ -158,6 +162,7 @@ async def open_daemon(
         store = await SqliteStore.open(settings.state.path)
         stack.push_async_callback(store.close)
         own = own_platform(platform.system(), platform.machine())
+        metrics = Metrics()
         trusted = Trusted(cluster, settings.argocd.namespace)
         reload = RegistriesReload(trusted, settings.registries, config, environ)
         configured = await reload.load()
@@ -170,6 +175,7 @@ async def open_daemon(
             now=_now,
             accounts=cluster,
             script_directories=configured.script_directories,
+            measure=metrics.measure,
         )
         stack.push_async_callback(registry.close)
 
@@ -209,10 +215,13 @@ async def open_daemon(
             dry_run=dry_run,
             commits=commits,
             forges=ForgeClient(reach),
+            measure=metrics.measure,
         )
         reporter = Reporter(pipeline.board, registry, store, looks_again=not once)
-        serving = build_server(settings, cluster, pipeline, registry, store) if not once else []
-        yield Daemon(replace(pipeline, companions=[*pipeline.companions, *serving]), reporter)
+        overview = build_overview(pipeline, reporter, _now)
+        outside = Outside(settings, SecretTexts(cluster), pipeline, leadership, metrics, overview, _now)
+        companions = [] if once else outside.companions({"store": store.ping, "registries": registry.ping})
+        yield Daemon(replace(pipeline, companions=[*pipeline.companions, *companions]), reporter, overview)
 
 
 async def _leadership(

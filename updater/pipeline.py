@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import structlog
 
+from updater.domain.measurements import Measure, unmeasured
 from updater.domain.messages import (
     ApplicationGone,
     ApplicationSeen,
@@ -86,6 +87,8 @@ class Pipeline:
     """Seconds between two summaries."""
     grace: float
     """Seconds to end in."""
+    queues: Mapping[str, Callable[[], int]] = field(default_factory=dict)
+    """How much waits between two stages, by the name of the later one."""
     companions: Sequence[Companion] = ()
     """They end after the last write; a single round does without them."""
 
@@ -254,6 +257,7 @@ def build_pipeline(
     once: bool = False,
     dry_run: bool = False,
     commits: Commits | None = None,
+    measure: Measure = unmeasured,
 ) -> Pipeline:
     """Join the stages by bounded queues: a slow stage makes those before it wait, and loses nothing."""
     board = Board()
@@ -271,7 +275,7 @@ def build_pipeline(
     commits = commits or Commits(Author(git_settings.user, git_settings.email))
     reviews = PullRequests(forges, store, board, commits)
     tries = git_settings.push_tries
-    branches = BranchWriter(git, cluster, store, board, commits, tries, now, leadership, reviews, dry_run)
+    branches = BranchWriter(git, cluster, store, board, commits, tries, now, leadership, reviews, dry_run, measure)
     rounds = ReviewRounds(reviews, branches.proposals, decided, leadership, settings.polling.interval)
     outranked = Outranked(git, board, settings.argocd.namespace)
     patcher = ApplicationPatcher(cluster, store, board, now, leadership, outranked, dry_run)
@@ -290,11 +294,13 @@ def build_pipeline(
             now=now,
             remember_due_times=not once,
             longest_interval=settings.polling.longest_interval,
+            measure=measure,
         ),
         decider=Decider(store, board, observed, decided, now, SignatureGate(signatures, now, wake)),
         writer=Writer(decided, branches, patcher, pace, git_settings.concurrency, leadership),
         board=board,
         interval=settings.polling.interval,
         grace=settings.shutdown.grace,
+        queues={"poller": seen.qsize, "decider": observed.qsize, "writer": decided.qsize},
         companions=(*companions, rounds),
     )

@@ -1,74 +1,173 @@
-"""The part of the composition root that faces the network: the server, and what it serves."""
+"""The part of the composition root that faces outwards: the servers, what they serve, and who is told of news."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from aiohttp.web import RouteDef
 
 from updater.adapters.google_tokens import GoogleTokens
+from updater.adapters.metrics.counting import Metrics
+from updater.adapters.metrics.state import State
+from updater.adapters.notifications import HttpDestination, Word
 from updater.adapters.secret_texts import SecretTexts
+from updater.domain.errors import Misconfigured
+from updater.formats.gotemplate import Template, TemplateError
+from updater.formats.notices import NoticeKind, cloud_event, json_body, slack_body, templated_body
 from updater.formats.webhooks import WebhookType
 from updater.pipeline import Companion, Pipeline
-from updater.ports import Secrets
+from updater.ports import Leadership
 from updater.settings.daemon import DEFAULT_TLS, Settings
 from updater.settings.units import Listen
-from updater.web.health import Health
+from updater.stages.notifier import Notifier
+from updater.stages.overview import Overview, RecentWrites
+from updater.stages.reporter import Reporter
+from updater.web.api import api_routes
+from updater.web.health import Health, Ping
+from updater.web.metrics import metrics_routes
 from updater.web.server import TlsFiles, WebServer
 from updater.web.webhooks import Webhooks, secret_option
 
 
-class Pinged(Protocol):
-    """A dependency that can tell whether it can be used."""
+def build_overview(pipeline: Pipeline, reporter: Reporter, now: Callable[[], datetime]) -> Overview:
+    """Build what the API's lists are made of."""
+    writes = RecentWrites(now)
+    pipeline.board.subscribe(writes.notice)
+    return Overview(reporter, pipeline.watcher.told, pipeline.poller, writes)
 
-    async def ping(self) -> None: ...
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the settings want served and told."""
+
+    settings: Settings
+    texts: SecretTexts
+    pipeline: Pipeline
+    leadership: Leadership
+    metrics: Metrics
+    overview: Overview
+    now: Callable[[], datetime]
+
+    def companions(self, pings: Mapping[str, Ping]) -> list[Companion]:
+        """Build all that runs beside the stages.
+
+        Raises:
+            Misconfigured: a certificate or a template cannot be used.
+        """
+        destinations = self._destinations()
+        self._watch(destinations)
+        return [self.metrics, *destinations, *self._servers(pings)]
+
+    def _watch(self, destinations: Sequence[HttpDestination]) -> None:
+        """Have metrics and notifications made of what happens."""
+        pipeline, board = self.pipeline, self.pipeline.board
+        waiting = {f"notifications {each.name}": each.waiting for each in destinations}
+        state = State(
+            tracked=pipeline.watcher.told,
+            board=board,
+            looks=pipeline.poller,
+            leadership=self.leadership,
+            queues={**pipeline.queues, **waiting},
+            hosts=self.metrics.hosts,
+        )
+        self.metrics.owner = state.owner
+        self.metrics.registry.register(state)
+        board.subscribe(self.metrics.notice)
+        if destinations:
+            wanted = {NoticeKind(each) for each in self.settings.notifications.on}
+            board.subscribe(Notifier(destinations, wanted, self.leadership, board.fails, self.now).notice)
+
+    def _destinations(self) -> list[HttpDestination]:
+        chosen = self.settings.notifications
+
+        def destination(name: str, url: str, word: Word, content_type: str, proof: str = "") -> list[HttpDestination]:
+            if not url:
+                return []
+            return [
+                HttpDestination(
+                    name=name,
+                    url=self._reader(url),
+                    word=word,
+                    content_type=content_type,
+                    authorization=self._reader(proof) if proof else None,
+                    linger=chosen.linger,
+                    measure=self.metrics.measure,
+                )
+            ]
+
+        return [
+            *destination("slack", chosen.slack_url, lambda batch: [slack_body(batch)], "application/json"),
+            *destination(
+                "webhook",
+                chosen.webhook_url,
+                _wording(chosen.webhook_template),
+                chosen.webhook_content_type,
+                chosen.webhook_authorization,
+            ),
+            *destination(
+                "cloudevents",
+                chosen.cloudevents_url,
+                lambda batch: [cloud_event(notice) for notice in batch],
+                "application/cloudevents+json",
+            ),
+        ]
+
+    def _reader(self, spelled: str) -> Callable[[], Awaitable[str]]:
+        return partial(self.texts.text, spelled)
+
+    def _servers(self, pings: Mapping[str, Ping]) -> list[Companion]:
+        web, chosen = self.settings.web, self.settings.webhooks
+        routes = self._routes(pings)
+        if not chosen.enabled:
+            return _server("web", web.listen, routes, _tls("web", web.tls_cert, web.tls_key))
+        webhooks = self._webhooks()
+        webhooks.say_what_is_on()
+        tls = None if chosen.disable_tls else _tls("webhooks", chosen.tls_cert or _inherited(), chosen.tls_key)
+        if chosen.listen == web.listen:
+            return _server("webhooks", chosen.listen, [*routes, *webhooks.routes()], tls)
+        return [
+            *_server("web", web.listen, routes, _tls("web", web.tls_cert, web.tls_key)),
+            *_server("webhooks", chosen.listen, webhooks.routes(), tls),
+        ]
+
+    def _routes(self, pings: Mapping[str, Ping]) -> list[RouteDef]:
+        token = self.settings.web.api_token
+        return [
+            *Health({"cluster": self.pipeline.watcher.ping, **pings}).routes(),
+            *metrics_routes(self.metrics.exposition),
+            *(api_routes(self.overview.reporter, self.overview, self._reader(token)) if token else ()),
+        ]
+
+    def _webhooks(self) -> Webhooks:
+        chosen = self.settings.webhooks
+        tokens = None
+        if chosen.gar_audience:
+            tokens = GoogleTokens(chosen.gar_keys, chosen.gar_audience, chosen.gar_service_account)
+        return Webhooks(
+            nudge=self.pipeline.poller.nudge,
+            secrets={kind: getattr(chosen, secret_option(kind)) for kind in WebhookType},
+            read_secret=self.texts.text,
+            require_secret=chosen.require_secret,
+            tokens=tokens,
+            rate_limit=chosen.rate_limit,
+            measure=self.metrics.measure,
+        )
 
 
-def build_server(
-    settings: Settings,
-    secrets: Secrets,
-    pipeline: Pipeline,
-    registry: Pinged,
-    store: Pinged,
-) -> list[Companion]:
-    """Build what the settings want served; nothing when that is nothing.
-
-    Raises:
-        Misconfigured: the certificate cannot be used.
-    """
-    web, chosen = settings.web, settings.webhooks
-    health = Health({"cluster": pipeline.watcher.ping, "store": store.ping, "registries": registry.ping})
-    routes = health.routes()
-    if not chosen.enabled:
-        return _server("web", web.listen, routes, _tls("web", web.tls_cert, web.tls_key))
-    webhooks = _webhooks(settings, SecretTexts(secrets), pipeline)
-    webhooks.say_what_is_on()
-    tls = None if chosen.disable_tls else _tls("webhooks", chosen.tls_cert or _inherited(), chosen.tls_key)
-    if chosen.listen == web.listen:
-        return _server("webhooks", chosen.listen, [*routes, *webhooks.routes()], tls)
-    return [
-        *_server("web", web.listen, routes, _tls("web", web.tls_cert, web.tls_key)),
-        *_server("webhooks", chosen.listen, webhooks.routes(), tls),
-    ]
+def _wording(text: str) -> Word:
+    if not text:
+        return lambda batch: [json_body(batch)]
+    try:
+        template = Template.parse(text)
+    except TemplateError as error:
+        raise Misconfigured(f"notifications.webhook_template: {error}") from None
+    return lambda batch: [templated_body(template, batch)]
 
 
 def _server(section: str, listen: Listen, routes: Sequence[RouteDef], tls: TlsFiles | None) -> list[Companion]:
     return [WebServer(section, listen, routes, tls)] if listen else []
-
-
-def _webhooks(settings: Settings, texts: SecretTexts, pipeline: Pipeline) -> Webhooks:
-    chosen = settings.webhooks
-    tokens = None
-    if chosen.gar_audience:
-        tokens = GoogleTokens(chosen.gar_keys, chosen.gar_audience, chosen.gar_service_account)
-    return Webhooks(
-        nudge=pipeline.poller.nudge,
-        secrets={kind: getattr(chosen, secret_option(kind)) for kind in WebhookType},
-        read_secret=texts.text,
-        require_secret=chosen.require_secret,
-        tokens=tokens,
-        rate_limit=chosen.rate_limit,
-    )
 
 
 def _inherited() -> Path | None:

@@ -15,6 +15,7 @@ from tests.fakes.git import FakeGit
 from tests.fakes.memory import MemoryStore
 from tests.fakes.registry_port import InMemoryRegistry
 from tests.fakes.signatures import FakeSignatures
+from updater.domain.measurements import Measure, unmeasured
 from updater.pipeline import Pipeline, build_pipeline
 from updater.ports import Leadership
 from updater.settings.daemon import Git, Polling, RegistryFiles, Settings, Shutdown
@@ -54,6 +55,7 @@ class House:
     forge: FakeForge = field(init=False)
     commits: Commits | None = None
     """None: worded and attributed as the settings have it."""
+    measure: Measure = unmeasured
     events: Sequence[LogEvent] = ()
 
     def __post_init__(self) -> None:
@@ -98,6 +100,7 @@ class House:
             dry_run=dry_run,
             commits=self.commits,
             forges=self.forge,
+            measure=self.measure,
         )
         pipeline.writer.pace = self.pace
         pipeline.writer.patcher.patience = self.patience

@@ -170,6 +170,8 @@ class Noticed:
     message: str = ""
     previous: ImageVersion = ImageVersion()
     version: ImageVersion = ImageVersion()
+    commit: str = ""
+    """Of an update in Git."""
 
 
 WriterMessage = UpdateDecided | UpdateWithdrawn | ReviewMoved

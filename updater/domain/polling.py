@@ -19,6 +19,18 @@ class PollKey:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryState:
+    """How the looks at the repositories of one registry go."""
+
+    host: str
+    repositories: int
+    failing: int
+    """Whose last look was not complete."""
+    oldest_look: float
+    """Seconds since the last complete look at the repository where it is longest ago."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wants:
     """How deep a poll has to look: the union of what all its subscribers need."""
 

@@ -1,10 +1,11 @@
 """A decision as the record that every command and interface shows, ready for JSON."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from updater.domain.application import ApplicationName
-from updater.domain.decision import Current, Decision, Hold, Invalid, Update, UpToDate
+from updater.domain.decision import Current, Decision, Hold, Invalid, Reason, Update, UpToDate
 from updater.domain.election import Election
 from updater.domain.image import ImageVersion
 from updater.domain.messages import Problem, TrackedImage
@@ -24,6 +25,18 @@ class ImageView:
     credentials: CredentialSource | None = None
     checked_at: datetime | None = None
     next_check_at: datetime | None = None
+
+
+def is_failing(decision: Decision | None, write_error: str) -> bool:
+    """Tell whether an image cannot be kept up to date at present."""
+    if write_error or isinstance(decision, Invalid):
+        return True
+    return isinstance(decision, Hold) and decision.reason is Reason.INCOMPLETE
+
+
+def decision_kind(decision: Decision) -> str:
+    """Return the decision in one word, as its record has it."""
+    return _parts(decision)[0]
 
 
 def decision_record(decision: Decision, election: Election | None) -> dict[str, object]:
@@ -55,9 +68,18 @@ def decision_summary(decision: Decision) -> dict[str, object]:
 
 
 def image_record(name: ApplicationName, view: ImageView) -> dict[str, object]:
-    """Return an image's decision with where it comes from, where it goes, and when it is looked at again."""
+    """Return an image's decision with every verdict, where it comes from and goes, and when it is looked at again."""
+    decided = decision_record(view.decision, view.election) if view.decision else {**_UNDECIDED, "verdicts": []}
+    return _with_place(name, view, decided)
+
+
+def image_summary(name: ApplicationName, view: ImageView) -> dict[str, object]:
+    """Return the record without the verdicts."""
+    return _with_place(name, view, decision_summary(view.decision) if view.decision else _UNDECIDED)
+
+
+def _with_place(name: ApplicationName, view: ImageView, decided: Mapping[str, object]) -> dict[str, object]:
     tracked = view.tracked
-    decided = decision_record(view.decision, view.election) if view.decision else _UNDECIDED
     return {
         "application": str(name),
         "alias": tracked.alias,
@@ -84,7 +106,6 @@ _UNDECIDED: dict[str, object] = {
     "tag": "",
     "reason": "not-looked-at",
     "message": "its registry has not been looked at yet",
-    "verdicts": [],
 }
 
 

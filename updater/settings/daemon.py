@@ -17,6 +17,7 @@ DEFAULT_TLS = Path("/app/config/tls")
 """Where AIU's manifests mount `tls.crt` and `tls.key`."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Occasion = Literal["updated", "held", "failed", "recovered"]
 Number = Annotated[int, msgspec.Meta(ge=0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Namespace = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -180,6 +181,8 @@ class Web(_Section, frozen=True):
     """Certificate chain in PEM; None: plain HTTP."""
     tls_key: Path | None = None
     """Its private key; None: `tls.key` beside the certificate."""
+    api_token: str = ""
+    """Who presents it may read `/api/v1/` here, too; a text, or where one is to be read; empty: nobody may."""
 
 
 class Webhooks(_Section, frozen=True):
@@ -219,6 +222,27 @@ class Webhooks(_Section, frozen=True):
     """Webhooks an hour that are acted on, after a burst of ten; 0: no limit."""
 
 
+class Notifications(_Section, frozen=True):
+    """Who is told what became of images; an address is a text, or where one is to be read."""
+
+    on: tuple[Occasion, ...] = ("updated", "held", "failed", "recovered")
+    """What is told."""
+    slack_url: str = ""
+    """An incoming webhook of Slack, Mattermost or what understands the same."""
+    webhook_url: str = ""
+    """Gets JSON, or what the template makes."""
+    webhook_authorization: str = ""
+    """Sent to it as the header `Authorization`."""
+    webhook_template: str = ""
+    """A Go template for the body; empty: `{"events": [...]}`."""
+    webhook_content_type: Text = "application/json"
+    """Of what the template makes."""
+    cloudevents_url: str = ""
+    """Gets a CloudEvent for each thing."""
+    linger: Duration = Duration(5)
+    """Seconds in which what happens is gathered into one message."""
+
+
 class Log(_Section, frozen=True):
     """What is said on standard error."""
 
@@ -250,6 +274,7 @@ class Settings(_Section, frozen=True):
     api: Api = Api()
     web: Web = Web()
     webhooks: Webhooks = Webhooks()
+    notifications: Notifications = Notifications()
     log: Log = Log()
     shutdown: Shutdown = Shutdown()
 

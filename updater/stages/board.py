@@ -14,7 +14,7 @@ from updater.domain.decision import Current, Decision, Hold, Invalid, Origin, Re
 from updater.domain.election import Election
 from updater.domain.image import ImageVersion
 from updater.domain.messages import Happening, Noticed, Problem, TrackedApplication, TrackedImage
-from updater.domain.record import ImageView, decision_summary
+from updater.domain.record import ImageView, decision_summary, is_failing
 from updater.domain.round import RoundSummary
 
 log = structlog.get_logger()
@@ -43,9 +43,7 @@ class _Image:
         return str(self.tracked.image)
 
     def failing(self) -> bool:
-        if self.write_error or isinstance(self.decision, Invalid):
-            return True
-        return isinstance(self.decision, Hold) and self.decision.reason is Reason.INCOMPLETE
+        return is_failing(self.decision, self.write_error)
 
     def skipped(self) -> bool:
         held = isinstance(self.decision, Hold) and self.decision.reason is not Reason.INCOMPLETE
@@ -80,9 +78,10 @@ class Board:
         message: str = "",
         previous: ImageVersion = ImageVersion(),
         version: ImageVersion = ImageVersion(),
+        commit: str = "",
     ) -> None:
         image = self._image(name, alias)
-        noticed = Noticed(happening, name, alias, image.name if image else "", message, previous, version)
+        noticed = Noticed(happening, name, alias, image.name if image else "", message, previous, version, commit)
         for listener in self._listeners:
             listener(noticed)
 
@@ -159,6 +158,19 @@ class Board:
         application = self._applications.get(name)
         return application.problems if application else None
 
+    def fails(self, name: ApplicationName, alias: str) -> bool | None:
+        """Tell whether an image, or with an empty alias an application, cannot be kept up to date at present.
+
+        None when it is not tracked any more.
+        """
+        application = self._applications.get(name)
+        if application is None:
+            return None
+        if any(problem.alias == alias for problem in application.problems):
+            return True
+        image = application.images.get(alias)
+        return image.failing() if image else (None if alias else False)
+
     def views(self, name: ApplicationName) -> list[ImageView]:
         """Return what is known of the images of an application, in the order of its image-list."""
         application = self._applications.get(name)
@@ -182,7 +194,7 @@ class Board:
         image.current = Current(update.version, Origin.TARGET)
         keys = {"from": str(previous), "to": str(update.version), **({"commit": commit} if commit else {})}
         log.info("image.updated", **_place(name, alias), image=image.name, **keys)
-        self._tell(Happening.UPDATED, name, alias, update.message, previous, update.version)
+        self._tell(Happening.UPDATED, name, alias, update.message, previous, update.version, commit)
 
     def proposed(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -23,6 +23,7 @@ from updater.domain.errors import (
     PushStale,
     UpdaterError,
 )
+from updater.domain.measurements import BatchPushed, Measure, unmeasured
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import Branch, BranchKey, GitTarget, repository_key
 from updater.ports import ApplicationWriter, GitBranch, GitServer, Leadership, PendingWrite, WriteMemory
@@ -53,6 +54,7 @@ class BranchWriter:
     leadership: Leadership
     pull_requests: PullRequests
     dry_run: bool = False
+    measure: Measure = unmeasured
     _heads: dict[str, str] = field(default_factory=dict)
     """By repository: the branch that its HEAD was seen to stand for."""
     proposals: Proposals = field(default_factory=Proposals)
@@ -135,7 +137,7 @@ class BranchWriter:
         await self._note_pending(made, commit)
         if not self.leadership.holds():
             raise LeadershipLost
-        await remote.push(head, commit)
+        await self._measured(remote.push(head, commit), made)
         _log_pushed(branch, branch.branch, commit, made)
         # From here the commit is a fact: it is written down even when the task is being cancelled.
         await asyncio.shield(self._record(made.planned, commit))
@@ -232,7 +234,7 @@ class BranchWriter:
         await self._note_pending(made, commit)
         if not self.leadership.holds():
             raise LeadershipLost
-        await remote.push(old, commit, name)
+        await self._measured(remote.push(old, commit, name), made)
         _log_pushed(branch, name, commit, made)
         return commit
 
@@ -243,6 +245,12 @@ class BranchWriter:
             if each.decided.identity in fresh:
                 tracked, alias = each.decided.tracked.name, each.decided.image.alias
                 self.board.proposed(tracked, alias, each.current.version, each.update, name, built.commit, url)
+
+    async def _measured(self, push: Awaitable[None], made: Plan) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await push
+        self.measure(BatchPushed(len(made.planned), loop.time() - begun))
 
     async def _note_pending(self, made: Plan, commit: str) -> None:
         for each in made.planned:

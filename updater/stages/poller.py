@@ -7,7 +7,7 @@ adapter's business.
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from updater.domain.errors import (
     StoreError,
 )
 from updater.domain.image import Repository
+from updater.domain.measurements import Measure, PollEnded, unmeasured
 from updater.domain.messages import (
     ApplicationGone,
     ApplicationSeen,
@@ -31,7 +32,7 @@ from updater.domain.messages import (
     SignatureChecked,
     TrackedApplication,
 )
-from updater.domain.polling import PollKey, Wants, wants
+from updater.domain.polling import PollKey, RegistryState, Wants, wants
 from updater.domain.rhythm import next_wait
 from updater.ports import Due, DueTimes, Registry, TagMemory
 from updater.stages.waiting import wait_for_event
@@ -55,8 +56,11 @@ class _Poll:
     subscribers: dict[ApplicationName, Wants]
     due: float
     """Loop time."""
+    first_due: float = math.inf
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     done_once: asyncio.Event = field(default_factory=asyncio.Event)
+    looked_at: float = -math.inf
+    """When a look was last complete, in loop time."""
     observed: Snapshot | None = None
     """As the registry last gave it."""
     recorded: Snapshot | None = None
@@ -103,6 +107,7 @@ class Poller:
     now: Callable[[], datetime]
     remember_due_times: bool = True
     """False: everything is due at once, as `--once` wants it."""
+    measure: Measure = unmeasured
     longest_interval: float = 0
     """Seconds to which `interval` is stretched at most while nothing happens; 0: never."""
     _polls: dict[PollKey, _Poll] = field(default_factory=dict)
@@ -137,6 +142,24 @@ class Poller:
             poll.want_at(max(asyncio.get_running_loop().time(), poll.asked_at + _BETWEEN_HINTED_LOOKS))
         return len(concerned)
 
+    def registries(self) -> Sequence[RegistryState]:
+        """Tell how the looks at each registry go.
+
+        A repository that was never looked at counts from its first due time on.
+        """
+        now, by_host = asyncio.get_running_loop().time(), dict[str, list[_Poll]]()
+        for key, poll in self._polls.items():
+            by_host.setdefault(key.repository.host, []).append(poll)
+        return [
+            RegistryState(
+                host=host,
+                repositories=len({poll.key.repository for poll in polls}),
+                failing=sum(poll.failures > 0 for poll in polls),
+                oldest_look=max(now - max(poll.looked_at, min(poll.first_due, now)) for poll in polls),
+            )
+            for host, polls in sorted(by_host.items())
+        ]
+
     def _subscribe(self, tracked: TrackedApplication, stored: Mapping[PollKey, Due], tasks: asyncio.TaskGroup) -> None:
         wanted: dict[PollKey, list[Wants]] = {}
         for image in tracked.images:
@@ -145,7 +168,8 @@ class Poller:
         for key, each in wanted.items():
             poll = self._polls.get(key)
             if poll is None:
-                poll = self._polls[key] = _Poll(key, {}, self._first_due(key, stored.get(key)))
+                due = self._first_due(key, stored.get(key))
+                poll = self._polls[key] = _Poll(key, {}, due, first_due=due)
                 poll.task = tasks.create_task(self._poll_for_ever(poll), name=f"poll {key.repository}")
             poll.subscribers[tracked.name] = Wants.union(each)
             if poll.asked is not None and Wants.union([poll.asked, poll.wants()]) != poll.asked:
@@ -181,16 +205,21 @@ class Poller:
         try:
             snapshot = await self._observe(poll)
             poll.failures = 0
+            poll.looked_at = asyncio.get_running_loop().time()
             delay = self._rhythm(poll)
+            outcome = "complete"
         except (RegistryError, Misconfigured, StoreError) as error:
             poll.failures += 1
+            outcome = _outcome(error)
             delay = self._back_off(poll, error)
             snapshot = Snapshot(poll.key.repository, (), self.now(), incomplete=str(error))
         except Exception as error:
             poll.failures += 1
+            outcome = "crashed"
             delay = self._back_off(poll, error)
             snapshot = Snapshot(poll.key.repository, (), self.now(), incomplete=f"unexpected {type(error).__name__}")
             log.exception("registry.poll_crashed", image=str(poll.key.repository))
+        self.measure(PollEnded(poll.key.repository.host, outcome))
         await self._tell(poll, snapshot)
         await self._schedule(poll, delay)
 
@@ -250,6 +279,16 @@ class Poller:
         if isinstance(error, RegistryThrottled) and error.retry_after is not None:
             delay = max(delay, timedelta(seconds=error.retry_after) / (1 - _SPREAD))
         return delay
+
+
+def _outcome(error: Exception) -> str:
+    match error:
+        case RegistryThrottled():
+            return "throttled"
+        case Misconfigured():
+            return "misconfigured"
+        case _:
+            return "failed"
 
 
 def _newest(snapshot: Snapshot) -> datetime:

@@ -1,5 +1,6 @@
 """Tell what is known of an application, in the form that `updater explain` and the API show."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -32,13 +33,21 @@ class Reporter:
         problems = self.board.problems(name)
         if problems is None:
             return None
-        due = await self.due_times.due_times()
-        views = [self._completed(view, due.get(view.tracked.poll)) for view in self.board.views(name)]
+        views = [view for _, view in await self.views([name])]
         return {
             "application": str(name),
             "images": [image_record(name, view) for view in views],
             "problems": [problem_record(problem) for problem in problems],
         }
+
+    async def views(self, names: Iterable[ApplicationName]) -> list[tuple[ApplicationName, ImageView]]:
+        """Return all that is known of the images of several applications."""
+        due = await self.due_times.due_times()
+        return [
+            (name, self._completed(view, due.get(view.tracked.poll)))
+            for name in names
+            for view in self.board.views(name)
+        ]
 
     def _completed(self, view: ImageView, due: Due | None) -> ImageView:
         return replace(

@@ -1,10 +1,13 @@
-"""The daemon's local API: what it knows, over a Unix socket that its own user alone may open. It changes nothing.
+"""What the daemon knows, as JSON that changes nothing: over a Unix socket that its own user alone may open.
 
-GET /api/v1/applications/<namespace>/<name>     an application's images with their decisions, and its problems
+Over the network it is there for those who present the token `web.api_token`.
+`/api/v1/openapi.json` describes it.
 """
 
+import asyncio
+import hmac
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -15,35 +18,69 @@ import structlog
 from aiohttp import web
 
 from updater.domain.application import ApplicationName
+from updater.domain.errors import UpdaterError
+from updater.web.openapi import COLLECTIONS, LARGEST_PAGE, describe
 
 log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ReadToken = Callable[[], Awaitable[str]]
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Reports(Protocol):
-    """Knows what there is to say."""
+    """Knows what there is to say of one application."""
 
     async def application(self, name: ApplicationName) -> dict[str, object] | None: ...
+
+
+class Lists(Protocol):
+    """Knows what there is to say of all."""
+
+    async def items(self, collection: str) -> Sequence[Mapping[str, object]]: ...
 
 
 def application_path(name: ApplicationName) -> str:
     return f"/api/v1/applications/{quote(name.namespace, safe='')}/{quote(name.name, safe='')}"
 
 
-@asynccontextmanager
-async def serve_api(socket: Path, reports: Reports) -> AsyncIterator[None]:
-    """Answer questions for as long as the context lasts; a socket that cannot be had stops nothing but that."""
+def api_routes(reports: Reports, lists: Lists, token: ReadToken | None = None) -> list[web.RouteDef]:
+    """Return the API's routes; with a token, for those who present it."""
 
     async def application(request: web.Request) -> web.Response:
         name = ApplicationName(request.match_info["namespace"], request.match_info["name"])
         report = await reports.application(name)
         if report is None:
             return _answer({"error": f"application {name} is not known: is it annotated, and watched?"}, 404)
-        return _answer(report)
+        return await _encoded(report)
 
+    async def collection(request: web.Request) -> web.Response:
+        limit = _number(request, "limit", LARGEST_PAGE, 1, LARGEST_PAGE)
+        offset = _number(request, "offset", 0, 0, 2**31 - 1)
+        if limit is None or offset is None:
+            return _answer({"error": f"limit is a number from 1 to {LARGEST_PAGE}, and offset one from 0"}, 400)
+        items = await lists.items(request.path.rpartition("/")[2])
+        return await _encoded({"items": items[offset : offset + limit], "total": len(items)})
+
+    async def description(_: web.Request) -> web.Response:
+        return _answer(describe())
+
+    def guarded(handler: Handler) -> Handler:
+        return handler if token is None else _guarded(handler, token)
+
+    return [
+        web.get("/api/v1/openapi.json", guarded(description)),
+        web.get("/api/v1/applications/{namespace}/{name}", guarded(application)),
+        *(web.get(f"/api/v1/{name}", guarded(collection)) for name in COLLECTIONS),
+    ]
+
+
+@asynccontextmanager
+async def serve_api(socket: Path, reports: Reports, lists: Lists) -> AsyncIterator[None]:
+    """Answer questions for as long as the context lasts; a socket that cannot be had stops nothing but that."""
     app = web.Application()
-    app.router.add_get("/api/v1/applications/{namespace}/{name}", application)
+    app.add_routes(api_routes(reports, lists))
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:
@@ -65,6 +102,39 @@ async def _listen(runner: web.AppRunner, socket: Path) -> bool:
         log.warning("api.unavailable", socket=str(socket), reason=f"{error}: set api.socket to another path")
         return False
     return True
+
+
+def _guarded(handler: Handler, token: ReadToken) -> Handler:
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        try:
+            expected = await token()
+        except UpdaterError as error:
+            log.warning("api.uncheckable", reason=str(error))
+            return _answer({"error": "the token cannot be read now"}, 503)
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected.encode()):
+            answer = _answer({"error": "present web.api_token as a bearer token"}, 401)
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
+        return await handler(request)
+
+    return guarded
+
+
+def _number(request: web.Request, name: str, default: int, least: int, most: int) -> int | None:
+    """Read a number of the query; None when it is none that is allowed."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
+        return None
+    return int(text) if least <= int(text) <= most else None
+
+
+async def _encoded(content: object) -> web.Response:
+    """Answer with what may be large: it is encoded beside the loop."""
+    body = await asyncio.to_thread(_encode, content)
+    return web.Response(body=body, content_type="application/json")
 
 
 def _answer(content: object, status: int = 200) -> web.Response:

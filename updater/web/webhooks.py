@@ -17,6 +17,7 @@ from aiohttp import web
 
 from updater.domain.errors import UpdaterError
 from updater.domain.image import Repository
+from updater.domain.measurements import Measure, WebhookAnswered, unmeasured
 from updater.formats.webhooks import BadWebhook, Nudge, WebhookType, is_authentic, read_webhook
 
 log = structlog.get_logger()
@@ -112,6 +113,7 @@ class Webhooks:
     """Of Google; None: they are not understood."""
     rate_limit: int = 0
     clock: Callable[[], float] = time.monotonic
+    measure: Measure = unmeasured
     _bucket: Bucket = field(init=False)
     _repetitions: Repetitions = field(init=False)
     _warned: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -139,8 +141,14 @@ class Webhooks:
             await self._receive(request, spelled or "")
         except Refused as refused:
             self._warn(request, (spelled or "")[:40], refused)
+            self._count(spelled or "", refused.status)
             return web.Response(status=refused.status, text=f"{refused.text}\n", headers=refused.headers)
+        self._count(spelled or "", 200)
         return web.Response(text="Webhook received and processing\n")
+
+    def _count(self, spelled: str, status: int) -> None:
+        kind = spelled.strip().lower()
+        self.measure(WebhookAnswered(kind if kind in {*WebhookType} else "", status))
 
     async def _receive(self, request: web.Request, spelled: str) -> None:
         kind = self._kind(spelled)

@@ -18,6 +18,7 @@ from updater.adapters.registry.remote import RemoteRepository
 from updater.domain.candidates import Snapshot
 from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled
 from updater.domain.image import Repository
+from updater.domain.measurements import Measure, unmeasured
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.domain.secrets import CredentialSource
@@ -39,6 +40,7 @@ class RegistryClient:
         now: Callable[[], datetime],
         accounts: ServiceAccounts | None = None,
         script_directories: Sequence[Path] = (),
+        measure: Measure = unmeasured,
     ) -> None:
         self._registries = registries
         self._sources = Sources(secrets, accounts, tuple(script_directories))
@@ -46,6 +48,7 @@ class RegistryClient:
         self._tags = tags
         self._own_platform = own_platform
         self._now = now
+        self._measure = measure
         self._endpoints: dict[RegistrySettings, Endpoint] = {}
         self._retired: list[Endpoint] = []
         """Not to be asked any more, and open until no look is under way."""
@@ -143,7 +146,7 @@ class RegistryClient:
 
     def _endpoint(self, settings: RegistrySettings) -> Endpoint:
         if settings not in self._endpoints:
-            self._endpoints[settings] = Endpoint(settings, self._sources, self._now)
+            self._endpoints[settings] = Endpoint(settings, self._sources, self._now, self._measure)
         return self._endpoints[settings]
 
     async def _reader(self, key: PollKey, settings: RegistrySettings, access: Access) -> CatalogueReader | None:

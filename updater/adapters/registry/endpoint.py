@@ -18,6 +18,7 @@ from updater.adapters.registry.http import Answer, Transport
 from updater.adapters.registry.limiter import Limiter, PullBudget
 from updater.domain.errors import RegistryError, RegistryThrottled
 from updater.domain.image import Repository
+from updater.domain.measurements import Measure, RequestEnded, unmeasured
 from updater.domain.secrets import CredentialSource
 from updater.formats.http_headers import allowance, retry_after
 from updater.settings.registries import RegistrySettings
@@ -39,6 +40,7 @@ class Endpoint:
         settings: RegistrySettings,
         sources: Sources,
         now: Callable[[], datetime],
+        measure: Measure = unmeasured,
     ) -> None:
         """Prepare to ask it.
 
@@ -50,6 +52,7 @@ class Endpoint:
         """What the registry was found to accept in place of the usual; 0: none at all."""
         self._base = URL(settings.api_url)
         self._now = now
+        self._measure = measure
         self._transport = Transport(settings)
         self._paces: dict[CredentialSource | None, _Pace] = {}
         self._tokens = Limiter(settings.limit, settings.burst)
@@ -117,12 +120,18 @@ class Endpoint:
         is_manifest = "/manifests/" in url.path
         if is_manifest and method == "GET":
             pace.pulls.spend()
-        await pace.limiter.turn()
-        async with self._slots, self._breaker.request():
-            answer = await self._transport.send(method, url, headers, limit)
-            self._raise_if_throttled(answer, pace.limiter)
-            if answer.status in _DOWN:
-                raise NoAnswer(f"is down, says what stands in front of it (status {answer.status})")
+        waited = await self._turn(pace.limiter)
+        outcome = "left-alone"
+        try:
+            async with self._slots, self._breaker.request():
+                outcome = "no-answer"
+                answer = await self._transport.send(method, url, headers, limit)
+                outcome = "throttled" if answer.status == _THROTTLED else f"{answer.status // 100}xx"
+                self._raise_if_throttled(answer, pace.limiter)
+                if answer.status in _DOWN:
+                    raise NoAnswer(f"is down, says what stands in front of it (status {answer.status})")
+        finally:
+            self._measure(RequestEnded(self.settings.name, outcome, waited))
         pace.limiter.succeeded()
         said = allowance(answer.headers, self._now())
         if said is not None and said.window and is_manifest:
@@ -130,6 +139,13 @@ class Endpoint:
         elif said is not None:
             pace.limiter.heard(said)
         return answer
+
+    async def _turn(self, limiter: Limiter) -> float:
+        """Wait for one's turn; return how many seconds that took."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await limiter.turn()
+        return loop.time() - begun
 
     def _raise_if_throttled(self, answer: Answer, limiter: Limiter) -> None:
         header = answer.headers.get("Retry-After", "")
