@@ -97,6 +97,18 @@ def test_annotations_say_what_the_resource_said(annotations: dict[str, str]) -> 
     assert tracked(application(as_annotations(application(), *resources))) == tracked(application(), *resources)
 
 
+def test_a_pull_request_is_carried_both_ways() -> None:
+    annotations = {
+        "image-list": "one=nginx",
+        "write-back-method": "git",
+        "pull-request": "gitlab",
+        "pull-request.labels": "images, automated",
+    }
+    made = application(annotations)
+    assert tracked(application(), *as_resources(made)) == tracked(made)
+    assert as_annotations(application(), *as_resources(made)) == annotations
+
+
 def test_each_namespace_gets_one_resource_with_a_reference_for_each_application() -> None:
     first, second = application({"image-list": "a=nginx"}), application({"image-list": "a=redis"}, "other")
     third = replace(application({"image-list": "a=redis"}), name=ApplicationName("team", "app"))
@@ -116,6 +128,7 @@ def test_each_namespace_gets_one_resource_with_a_reference_for_each_application(
         ),
         ({"image-list": "a=nginx, all=quay.io/team/*"}, "all=quay.io/team/* stands for several images"),
         ({"image-list": "a=nginx, b=UPPER CASE"}, "image-list entry"),
+        ({"image-list": "a=nginx", "pull-request.title": "x"}, f"annotation {PREFIX}pull-request.title has no field"),
         ({"write-back-method": "git"}, "image-list names no image that can be carried"),
     ],
 )

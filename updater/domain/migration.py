@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from updater.domain.annotations import APPLICATION_KEYS, DEPRECATED, IMAGE_KEYS, POLICY_KEYS, PREFIX
+from updater.domain.annotations import DEPRECATED, IMAGE_KEYS, POLICY_KEYS, PREFIX
 from updater.domain.application import Application, ApplicationName
 from updater.domain.errors import Misconfigured
 from updater.domain.governing import written_as_annotations
@@ -19,6 +19,8 @@ _LISTS = frozenset({"ignore-tags", "skip-tags", "platforms"})
 _FLAGS = frozenset({"force-update", "allow-downgrade", "semver-loose", "pause"})
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _GIT = {"git-repository": "repository", "git-branch": "branch", "write-back-target": "writeBackTarget"}
+_CARRIED = frozenset({"image-list", "write-back-method", "rollback", "pull-request", "pull-request.labels", *_GIT})
+"""Annotations of an application as a whole that have a field."""
 _KINDS = ("helm", "kustomize", "plugin")
 
 Manifest = dict[str, Any]
@@ -133,14 +135,18 @@ def _value(key: str, text: str) -> str | bool | list[str]:
 
 def _write_back(annotations: Mapping[str, str]) -> Manifest:
     method = annotations.get("write-back-method", "").strip()
-    git = {field: text for key, field in _GIT.items() if (text := annotations.get(key, "").strip())}
+    git: Manifest = {field: text for key, field in _GIT.items() if (text := annotations.get(key, "").strip())}
+    forge = annotations.get("pull-request", "").strip()
+    if forge:
+        labels = [label.strip() for label in annotations.get("pull-request.labels", "").split(",") if label.strip()]
+        git["pullRequest"] = {forge: {}, **({"labels": labels} if labels else {})}
     return {**({"method": method} if method else {}), **({"gitConfig": git} if git else {})}
 
 
 def _unknown(annotations: Mapping[str, str], aliases: Sequence[str]) -> list[str]:
     per_image = POLICY_KEYS | IMAGE_KEYS | DEPRECATED.keys()
     known = {
-        *APPLICATION_KEYS,
+        *_CARRIED,
         *POLICY_KEYS,
         *DEPRECATED,
         *(f"{alias}.{key}" for alias in aliases for key in per_image),
