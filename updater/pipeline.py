@@ -156,6 +156,8 @@ class Pipeline:
         await self.poller.inbox.join()
         await self.poller.all_polled()
         await self.decider.inbox.join()
+        await self.poller.all_polled()  # once more for groups, which tell then of which tags they need the digests
+        await self.decider.inbox.join()
         await self.decider.gate.settled()
         await self.decider.inbox.join()
         return True
@@ -282,21 +284,23 @@ def build_pipeline(
     watcher = Watcher(cluster, board, seen, settings.argocd.namespace, _defaults(settings), _access(settings))
     if not (once or dry_run):
         companions = [*companions, *_tellers(settings, cluster, board, watcher, store, leadership, now)]
+    poller = Poller(
+        registry=registry,
+        tags=store,
+        due_times=store,
+        inbox=seen,
+        out=observed,
+        interval=settings.polling.interval,
+        now=now,
+        remember_due_times=not once,
+        longest_interval=settings.polling.longest_interval,
+        measure=measure,
+    )
+    gate = SignatureGate(signatures, now, wake)
     return Pipeline(
         watcher=watcher,
-        poller=Poller(
-            registry=registry,
-            tags=store,
-            due_times=store,
-            inbox=seen,
-            out=observed,
-            interval=settings.polling.interval,
-            now=now,
-            remember_due_times=not once,
-            longest_interval=settings.polling.longest_interval,
-            measure=measure,
-        ),
-        decider=Decider(store, board, observed, decided, now, SignatureGate(signatures, now, wake)),
+        poller=poller,
+        decider=Decider(store, board, observed, decided, now, gate, poller.need_digests),
         writer=Writer(decided, branches, patcher, pace, git_settings.concurrency, leadership),
         board=board,
         interval=settings.polling.interval,

@@ -128,3 +128,35 @@ def test_nothing_is_kept_of_an_application_that_is_gone() -> None:
     assert places == Places()
     assert places.remove(one.name) == []
     assert places.put(replace(one)) == [one]
+
+
+def test_group_keeps_together_when_one_of_it_has_no_place() -> None:
+    places = Places()
+    places.put(tracked("one"))
+    images = f"app={IMAGE}:~2, api=quay.io/team/api, web=quay.io/team/web"
+    of_group = {"api__helm__image_tag": "api.tag", "web__helm__image_tag": "web.tag"}
+    [two] = places.put(tracked("two", images, app__group="release", api__group="release", **of_group))
+    assert writers(two) == {("two", "web")}
+    assert [problem.alias for problem in two.problems] == ["app", "api"]
+    assert two.problems[1].message == "group release waits until app has a place of its own"
+
+
+def manifests(name: str, images: str) -> TrackedApplication:
+    return tracked(name, images, write_back_target="manifests:*.yaml")
+
+
+def test_other_aliases_may_have_marked_lines_of_the_same_manifests() -> None:
+    places = Places()
+    [one] = places.put(manifests("one", f"blue={IMAGE}:~1"))
+    [two] = places.put(manifests("two", f"green={IMAGE}:~2"))
+    assert [image.contested for image in one.images] == [""]
+    assert "blue of application argocd/one has it" in two.images[0].contested
+    assert not two.problems
+
+
+def test_one_alias_cannot_have_two_wishes_for_the_same_manifests() -> None:
+    places = Places()
+    places.put(manifests("one", f"app={IMAGE}:~1"))
+    [two] = places.put(manifests("two", f"app={IMAGE}:~2"))
+    assert not two.images
+    assert "its alias being another" in two.problems[0].message

@@ -59,7 +59,7 @@ class Desk:
     async def working(self) -> AsyncIterator[None]:
         with capture_logs() as events:
             gate = SignatureGate(FakeSignatures(), lambda: self.now, self._wake)
-            decider = Decider(self.store, self.board, self.inbox, self.out, lambda: self.now, gate)
+            decider = Decider(self.store, self.board, self.inbox, self.out, lambda: self.now, gate, lambda *_: False)
             task = asyncio.create_task(decider.run())
             try:
                 yield

@@ -1,15 +1,19 @@
 """The whole pipeline around ports in memory: what is true at all times, whatever the world does."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import msgspec
 import pytest
 
 from tests.fakes.cluster import helm_application
-from tests.fakes.house import SETTINGS, House, eventually
+from tests.fakes.house import SETTINGS, House, eventually, now
+from tests.fakes.registry_port import InMemoryRegistry
 from updater.domain.application import ApplicationName, Parameter
+from updater.domain.candidates import Snapshot
+from updater.domain.election import elect
 from updater.domain.errors import GitAuthError, GitError, PushRefused, RegistryError
+from updater.domain.polling import PollKey, Wants
 from updater.ports import Unreadable
 from updater.settings.daemon import Polling
 from updater.settings.units import Interval
@@ -363,6 +367,62 @@ async def test_group_is_not_parted_by_what_the_target_holds(house: House) -> Non
     async with house.running():
         await house.hear("image.updated", count=2)
     assert house.git.file(URL, OVERRIDE).count("v3.0") == 2
+
+
+async def test_group_is_not_parted_by_a_file_that_cannot_be_edited(house: House) -> None:
+    values = "app: {tag: v1.0}\nbase: &shared {tag: v1.0}\napi: *shared\n"
+    annotations = {
+        "write-back-target": "helmvalues",
+        "image-list": f"app={IMAGE},api={OTHER}",
+        "app.helm.image-tag": "app.tag",
+        "api.helm.image-tag": "api.tag",
+        "app.group": "web",
+        "api.group": "web",
+    }
+    house.git.seed(URL, {"apps/one/values.yaml": values})
+    house.registry.push(OTHER, "v1.0", "v2.0")
+    live = (f"{IMAGE}:v1.0", f"{OTHER}:v1.0")
+    house.cluster.put(replace(helm_application("one", IMAGE, annotations), live_images=live))
+    async with house.running():
+        failed, held = await house.hear("image.write_failed"), await house.hear("image.held")
+    assert (failed["alias"], held["alias"], held["reason"]) == ("api", "app", "group-differs")
+    assert house.git.file(URL, "apps/one/values.yaml") == values
+
+
+@dataclass
+class FrugalRegistry(InMemoryRegistry):
+    """Tells the digests alone that were asked for by name, or are of the best tag of a policy; it never changes."""
+
+    _frugal: dict[tuple[PollKey, Wants], Snapshot] = field(default_factory=dict)
+
+    async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
+        snapshot = await super().observe(key, wants)
+        best = {elect(policy, snapshot, now()).candidates[0].record.name for policy in wants.winners}
+        asked = wants.digests | best
+        tags = tuple(tag if tag.name in asked else replace(tag, digest="") for tag in snapshot.tags)
+        return self._frugal.setdefault((key, wants), replace(snapshot, tags=tags))
+
+
+@pytest.mark.parametrize("once", [True, False])
+async def test_group_gets_the_digest_of_a_tag_that_is_nobodys_best(house: House, *, once: bool) -> None:
+    house.registry = FrugalRegistry()
+    house.registry.push(IMAGE, "v1.0", "v2.0", "v2.1")
+    house.registry.push(OTHER, "v1.0", "v2.0", "v2.2")
+    of_both = {"output": "tag@digest", "group": "web"}
+    annotations = {
+        "image-list": f"app={IMAGE},api={OTHER}",
+        "api.helm.image-tag": "api.tag",
+        **{f"{alias}.{key}": value for alias in ("app", "api") for key, value in of_both.items()},
+    }
+    live = (f"{IMAGE}:v1.0", f"{OTHER}:v1.0")
+    house.cluster.put(replace(helm_application("one", IMAGE, annotations), live_images=live))
+    if once:
+        assert await house.run_once()
+    else:
+        async with house.running():
+            await house.hear("image.updated", count=2)
+    assert house.git.file(URL, OVERRIDE).count("v2.0@sha256:") == 2
+    assert not house.said("image.incomplete")
 
 
 async def test_image_that_begins_to_run_is_tracked_by_a_wildcard(house: House) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.cluster import helm_application
 from tests.fakes.house import House
-from updater.domain.application import Application
+from updater.domain.application import Application, ApplicationName
 
 IMAGE = "registry.example.com/team/app"
 URL = "https://git.example.com/gitops.git"
@@ -70,3 +70,38 @@ async def test_glob_without_files_is_said(house: House) -> None:
     async with house.running():
         event = await house.hear("image.write_failed")
     assert event["reason"].startswith("apps/one/no/*.yaml matches no file of the branch: correct")
+
+
+def colours(blue: str, green: str, mark: str = "   # updater: green") -> str:
+    lines = f"  - image: {IMAGE}:{blue}   # updater: blue\n  - image: {IMAGE}:{green}{mark}\n"
+    return f"apiVersion: v1\nkind: Pod\nspec:\n  containers:\n{lines}"
+
+
+def coloured(name: str, entry: str) -> Application:
+    application = manifests_application("*.yaml")
+    named = ApplicationName("argocd", name)
+    return replace(application, name=named, annotations={**application.annotations, "image-list": entry})
+
+
+async def test_two_applications_share_files_in_which_each_has_marked_lines(house: House) -> None:
+    house.git.seed(URL, {"apps/one/web.yaml": colours("v1.0", "v0.1")})
+    house.registry.push(IMAGE, "v0.2")
+    house.cluster.put(coloured("one", f"blue={IMAGE}:>=1"))
+    house.cluster.put(coloured("two", f"green={IMAGE}:~0"))
+    async with house.running():
+        await house.hear("image.updated", count=2)
+    assert house.git.file(URL, "apps/one/web.yaml") == colours("v2.0", "v0.2")
+
+
+async def test_second_application_leaves_lines_alone_that_are_not_marked_for_it(house: House) -> None:
+    before = colours("v2.0", "v0.1", mark="")
+    house.git.seed(URL, {"apps/one/web.yaml": before})
+    house.registry.push(IMAGE, "v0.2")
+    house.cluster.put(coloured("one", f"blue={IMAGE}:>=1"))
+    house.cluster.put(coloured("two", f"green={IMAGE}:~0"))
+    async with house.running():
+        event = await house.hear("image.write_failed")
+        await house.hear("image.updated")
+    assert event["application"] == "argocd/two"
+    assert "give each lines of its own with the comment `# updater: <alias>`" in event["reason"]
+    assert house.git.file(URL, "apps/one/web.yaml") == colours("v2.0", "v2.0", mark="")

@@ -25,6 +25,7 @@ from updater.domain.image import Repository
 from updater.domain.messages import (
     ApplicationGone,
     ApplicationSeen,
+    ImageIdentity,
     ImageObserved,
     SignatureChecked,
     TrackedApplication,
@@ -387,3 +388,20 @@ async def test_list_that_shrank_is_looked_at_again_a_minute_later_whatever_the_i
         await desk.inbox.put(ApplicationSeen(tracked()))
         await asyncio.sleep(80)
     assert [60 <= wait <= 70 for wait in desk.registry.waits()] == [True]
+
+
+async def test_digests_that_a_group_needs_are_looked_for_at_once_and_as_long_as_it_is_a_group() -> None:
+    annotations = {"app.group": "web", "app.output": "digest"}
+    application = tracked("one", annotations)
+    identity, key = ImageIdentity(application.name, "app"), application.images[0].poll
+    desk = Desk()
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(application))
+        await asyncio.sleep(1)
+        assert poller.need_digests(identity, key, frozenset({"v0"}))
+        await asyncio.sleep(1)
+        assert not poller.need_digests(identity, key, frozenset({"v0"}))
+        assert len(desk.observed()) == 2
+        await desk.inbox.put(ApplicationSeen(tracked("one", {"app.output": "digest"})))
+        await asyncio.sleep(INTERVAL)
+    assert [wants.digests for _, wants in desk.registry.asked] == [set(), {"v0"}, set()]

@@ -46,6 +46,8 @@ class TrackedImage:
     """Images of the application with the same one move together; empty: by itself."""
     verification: Verification | None = None
     """Whose signature it needs; None: nobody's."""
+    contested: str = ""
+    """Why it may write in manifests to nothing but lines that are marked for it; empty: it may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Those that want the same of it share it. Of others the first application by name
 each other's version for ever. What images of one application do to each other is told where annotations are read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import NamedTuple
@@ -12,6 +12,12 @@ from typing import NamedTuple
 from updater.domain.annotations import live_reference
 from updater.domain.application import ApplicationName
 from updater.domain.messages import ImageIdentity, Problem, TrackedApplication, TrackedImage
+from updater.domain.target import FileKind, GitTarget
+
+_REMEDY = "give each a key or a file of its own"
+_REMEDIES = {
+    FileKind.MANIFESTS: "give each lines of its own with the comment `# updater: <alias>`, its alias being another"
+}
 
 
 @dataclass
@@ -21,7 +27,7 @@ class Places:
     _tracked: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
     """As their annotations have it."""
     _settled: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
-    """Without the images whose place another has."""
+    """Without the images whose place another has, and those that move together with one of them."""
     _places: dict[str, dict[ImageIdentity, TrackedImage]] = field(default_factory=dict)
 
     def put(self, tracked: TrackedApplication) -> list[TrackedApplication]:
@@ -77,12 +83,25 @@ class Places:
         return changed
 
     def _settle(self, tracked: TrackedApplication) -> TrackedApplication:
-        conflicts = {image.alias: self._conflict(tracked.name, image) for image in tracked.images}
-        if not any(conflicts.values()):
+        contested = {image.alias: self._conflict(tracked.name, image) for image in tracked.images}
+        if not any(contested.values()):
             return tracked
-        images = tuple(image for image in tracked.images if not conflicts[image.alias])
-        problems = tuple(Problem(alias, message) for alias, message in conflicts.items() if message)
+        problems = [
+            Problem(image.alias, contested[image.alias])
+            for image in tracked.images
+            if contested[image.alias] and not self._may_be_apart(image)
+        ]
+        problems += _left_alone(tracked.images, [problem.alias for problem in problems])
+        stopped = {problem.alias for problem in problems}
+        images = tuple(
+            replace(image, contested=contested[image.alias]) for image in tracked.images if image.alias not in stopped
+        )
         return replace(tracked, images=images, problems=(*tracked.problems, *problems))
+
+    def _may_be_apart(self, image: TrackedImage) -> bool:
+        """Tell whether marks may give each its own lines of the same manifests: only the files can tell."""
+        is_manifest = isinstance(image.target, GitTarget) and image.target.kind is FileKind.MANIFESTS
+        return is_manifest and image.alias not in self._holder(image.target.place).images
 
     def _conflict(self, name: ApplicationName, image: TrackedImage) -> str:
         """Say why an image does not have its place; empty when it has."""
@@ -98,7 +117,7 @@ class Places:
         return (
             f"{image.target} has one place, {image.target.key}, for this image and {other} ({rival.image.written}); "
             f"they want different things of it: {other} has it, whose application is the first by name; "
-            "give each a key or a file of its own, or the same image and settings"
+            f"{_REMEDIES.get(image.target.kind, _REMEDY)}, or the same image and settings"
         )
 
 
@@ -107,6 +126,16 @@ class _Holder(NamedTuple):
 
     application: ApplicationName | None
     images: Mapping[str, TrackedImage]
+
+
+def _left_alone(images: Sequence[TrackedImage], stopped: Sequence[str]) -> list[Problem]:
+    """Stop the images of a group of which another has no place: they would move without it."""
+    by_group = {image.group: image.alias for image in images if image.group and image.alias in stopped}
+    return [
+        Problem(image.alias, f"group {image.group} waits until {by_group[image.group]} has a place of its own")
+        for image in images
+        if image.group in by_group and image.alias not in stopped
+    ]
 
 
 def _may_write(tracked: TrackedApplication, image: TrackedImage) -> bool:

@@ -37,6 +37,7 @@ class _Place:
     node: ScalarNode
     part: str = ""
     """`name`, `tag` or `digest`; empty for all of it."""
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,15 @@ def read_manifests(text: str, edit: Edit) -> tuple[ImageVersion, ...]:
     if not versions:
         versions = [ImageVersion(digest=digest) for digest in digests]
     return tuple(dict.fromkeys(versions))
+
+
+def only_marked(text: str, edit: Edit) -> bool:
+    """Tell whether all places that a text has for an image are marked for its alias.
+
+    Raises:
+        EditError: the text is no YAML, or a mark is where no value is.
+    """
+    return not _mentions(text, edit) or all(place.marked for place in _places(parse(text), edit))
 
 
 def edit_manifests(text: str, edits: Sequence[Edit]) -> str:
@@ -116,7 +126,7 @@ def _marked_place(mark: _Mark) -> _Place:
     if not isinstance(node, ScalarNode):
         what = describe(node) if node else "no value"
         raise refusal(mark.line, f"{what} stands before the mark of {mark.alias}", "mark the line of a single value")
-    return _Place(node, mark.part)
+    return _Place(node, mark.part, marked=True)
 
 
 def _names(node: ScalarNode, edit: Edit) -> bool:

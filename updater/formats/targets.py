@@ -15,7 +15,7 @@ from updater.domain.target import FileKind
 from updater.formats.application_manifest import edit_application, read_application
 from updater.formats.helm_values import edit_values, read_values
 from updater.formats.kustomize import put_images, put_override_images, read_images, read_override_images
-from updater.formats.manifests import edit_manifests, nowhere, read_manifests
+from updater.formats.manifests import edit_manifests, nowhere, only_marked, read_manifests
 from updater.formats.overrides import FORCE_STRING_IN_FILE, ParameterList, put_parameters, read_parameters
 from updater.formats.yaml_layout import Content
 from updater.formats.yaml_lookup import only_root_of, put_in, root_of
@@ -46,6 +46,18 @@ def read_versions(kind: FileKind, texts: Texts, edit: Edit) -> tuple[ImageVersio
             elif version := read_version(kind, text, edit):
                 found[version] = None
     return tuple(found)
+
+
+def check_marked(texts: Texts, edit: Edit, otherwise: str) -> None:
+    """Refuse manifests that name an edit's image on lines which are not marked for it.
+
+    Raises:
+        EditError: `otherwise`, behind the name of the file; or a file cannot be understood.
+    """
+    for path, text in texts.items():
+        with _naming(path):
+            if not only_marked(text or "", edit):
+                raise EditError(otherwise)
 
 
 def apply_to_all(kind: FileKind, texts: Texts, edits: Sequence[Edit]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.path_globs import PathGlob
 from updater.domain.target import Branch, FileKind, GitTarget, repository_key
-from updater.formats.targets import Texts, apply_to_all, read_version, read_versions
+from updater.formats.targets import Texts, apply_to_all, check_marked, read_version, read_versions
 from updater.stages.present import edit_for, unmanaged, witnessed
 
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -125,11 +125,38 @@ def plan(
     memories: Mapping[ImageIdentity, Memory],
     now: datetime,
 ) -> Plan:
-    """Decide each update again on what the files hold, and edit those that need it, each file once."""
+    """Decide each update again on what the files hold, and edit those that need it, each file once.
+
+    What cannot be edited holds the others of its group: all is planned again then, without it.
+    """
+    refused: dict[ImageIdentity, str] = {}
+    while True:
+        result = _plan(batch, files, memories, now, refused)
+        groups = {_group(each.decided) for each in result.planned} - {None}
+        parting = {decided.identity: why for decided, why in result.failed if _group(decided) in groups}
+        if not parting:
+            return result
+        refused |= parting
+
+
+def _group(decided: UpdateDecided) -> tuple[ApplicationName, str] | None:
+    return (decided.tracked.name, decided.image.group) if decided.image.group else None
+
+
+def _plan(
+    batch: Sequence[UpdateDecided],
+    files: Files,
+    memories: Mapping[ImageIdentity, Memory],
+    now: datetime,
+    refused: Mapping[ImageIdentity, str],
+) -> Plan:
     result = Plan()
     wanted: dict[tuple[tuple[str, ...], FileKind], list[Planned]] = {}
     settled: list[_Settled] = []
     for decided in batch:
+        if decided.identity in refused:
+            result.failed.append((decided, refused[decided.identity]))
+            continue
         try:
             paths, kind = _locate(decided, files)
             current, decision = _settle(decided, paths, kind, files, memories[decided.identity], now)
@@ -160,13 +187,12 @@ def _kept_together(settled: Sequence[_Settled], failed: Sequence[UpdateDecided])
     """Hold the updates of groups whose members the files part: some wait, cannot be written, or have something else."""
     ballots: dict[tuple[ApplicationName, str], dict[str, Ballot]] = {}
     for each in settled:
-        if each.decided.image.group:
-            members = ballots.setdefault((each.decided.tracked.name, each.decided.image.group), {})
-            members[each.decided.image.alias] = (each.decided.election, each.decision)
+        if group := _group(each.decided):
+            ballots.setdefault(group, {})[each.decided.image.alias] = (each.decided.election, each.decision)
     for decided in failed:
-        if decided.image.group:
+        if group := _group(decided):
             invalid = Invalid(reason=Reason.INVALID, message="its file cannot be edited")
-            ballots.setdefault((decided.tracked.name, decided.image.group), {})[decided.image.alias] = (None, invalid)
+            ballots.setdefault(group, {})[decided.image.alias] = (None, invalid)
     holds = {
         ImageIdentity(name, alias): hold
         for (name, group), members in ballots.items()
@@ -187,7 +213,10 @@ def _settle(
     now: datetime,
 ) -> tuple[Current, Decision]:
     """Judge what the files hold; where they hold several versions, each has to lead to the same one."""
-    versions = read_versions(kind, _texts(paths, files), edit_for(decided.image, ImageVersion()))
+    texts, edit = _texts(paths, files), edit_for(decided.image, ImageVersion())
+    if decided.image.contested:
+        check_marked(texts, edit, decided.image.contested)
+    versions = read_versions(kind, texts, edit)
     settled = [_judge(decided, version or None, kind, files, memory, now) for version in versions or (None,)]
     updates = [(current, decision) for current, decision in settled if isinstance(decision, Update)]
     if not updates:

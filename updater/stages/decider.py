@@ -8,6 +8,7 @@ from datetime import datetime
 
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Snapshot
+from updater.domain.contenders import contenders
 from updater.domain.decision import Current, Decision, Invalid, Origin, Reason, Update, UpToDate
 from updater.domain.election import Election, elect, judge
 from updater.domain.errors import Misconfigured
@@ -26,7 +27,7 @@ from updater.domain.messages import (
     WriterMessage,
 )
 from updater.domain.policy import Policy
-from updater.domain.polling import PollKey
+from updater.domain.polling import PollKey, wants
 from updater.domain.ripening import reconsider_at
 from updater.domain.rollback import names_version
 from updater.domain.target import ApplicationTarget
@@ -52,10 +53,14 @@ class Decider:
     out: asyncio.Queue[WriterMessage]
     now: Callable[[], datetime]
     gate: SignatureGate
+    need_digests: Callable[[ImageIdentity, PollKey, frozenset[str]], bool]
+    """Have the digests of tags that a group could move to; True: they will come with another snapshot."""
     _applications: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
     _subscribers: dict[PollKey, dict[ApplicationName, None]] = field(default_factory=dict)
     _snapshots: dict[PollKey, Snapshot] = field(default_factory=dict)
     _elections: dict[PollKey, dict[Policy, Election]] = field(default_factory=dict)
+    _looked_at: set[PollKey] = field(default_factory=set)
+    """Whose next snapshot will have digests that a group waits for."""
     _asked: set[ImageIdentity] = field(default_factory=set)
     """What the writer may still have waiting."""
     _alarms: Alarms[ImageIdentity] = field(default_factory=Alarms)
@@ -117,6 +122,7 @@ class Decider:
             if not self._subscribers[poll]:
                 for by_poll in (self._subscribers, self._snapshots, self._elections):
                     by_poll.pop(poll, None)
+                self._looked_at.discard(poll)
 
     async def _observed(self, poll: PollKey, snapshot: Snapshot) -> None:
         subscribers = self._subscribers.get(poll)
@@ -124,6 +130,7 @@ class Decider:
             return
         self._snapshots[poll] = snapshot
         self._elections.pop(poll, None)
+        self._looked_at.discard(poll)
         for name in list(subscribers):
             tracked = self._applications[name]
             await self._consider(tracked, [image for image in tracked.images if image.poll == poll])
@@ -168,17 +175,31 @@ class Decider:
         group: str,
         members: Sequence[TrackedImage],
     ) -> list["_Outcome"]:
-        """Decide for the images of a group: all updates, or none of them."""
+        """Decide for the images of a group: all updates, or none of them; nothing while digests are to come."""
         elections = [await self._elect(image) for image in members]
         valid = [each for each in elections if isinstance(each, Election)]
         complete = len(valid) == len(members) and not any(each.snapshot.incomplete for each in valid)
-        limited: Sequence[Election | Invalid] = in_common(valid) if complete else elections
+        limited: Sequence[Election | Invalid] = elections
+        if complete:
+            limited = shared = in_common(valid)
+            lacking = [self._lacks_digests(tracked, *each) for each in zip(members, shared, strict=True)]
+            if any(lacking):
+                return []
         outcomes = [
             await self._judge(tracked, image, election) for image, election in zip(members, limited, strict=True)
         ]
         ballots = {each.image.alias: (each.election, each.decision) for each in outcomes}
         holds = held_apart(group, ballots)
         return [replace(each, decision=holds.get(each.image.alias, each.decision)) for each in outcomes]
+
+    def _lacks_digests(self, tracked: TrackedApplication, image: TrackedImage, shared: Election) -> bool:
+        """Have the digests looked for that are written of what the group shares; tell whether they are to come."""
+        if not wants(image.policy).winners:
+            return False
+        tags = frozenset(contenders(shared, self.now()))
+        if self.need_digests(ImageIdentity(tracked.name, image.alias), image.poll, tags):
+            self._looked_at.add(image.poll)
+        return image.poll in self._looked_at
 
     async def _decide(self, tracked: TrackedApplication, image: TrackedImage) -> "_Outcome":
         return await self._judge(tracked, image, await self._elect(image))

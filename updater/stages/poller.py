@@ -7,7 +7,7 @@ adapter's business.
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -28,6 +28,7 @@ from updater.domain.measurements import Measure, PollEnded, unmeasured
 from updater.domain.messages import (
     ApplicationGone,
     ApplicationSeen,
+    ImageIdentity,
     ImageObserved,
     SignatureChecked,
     TrackedApplication,
@@ -57,8 +58,11 @@ class _Poll:
     due: float
     """Loop time."""
     first_due: float = math.inf
+    shared: dict[ImageIdentity, frozenset[str]] = field(default_factory=dict)
+    """Tags of which an image needs the digest because its group could move to them."""
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
-    done_once: asyncio.Event = field(default_factory=asyncio.Event)
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether all that is wanted was looked at once, with whatever success."""
     looked_at: float = -math.inf
     """When a look was last complete, in loop time."""
     observed: Snapshot | None = None
@@ -82,7 +86,17 @@ class _Poll:
     task: asyncio.Task[None] | None = None
 
     def wants(self) -> Wants:
-        return Wants.union(self.subscribers.values())
+        return Wants.union([*self.subscribers.values(), *map(_digests, self.shared.values())])
+
+    def lacks(self) -> bool:
+        """Tell whether more is wanted than the last look asked for, or the one under way does."""
+        return self.asked is None or Wants.union([self.asked, self.wants()]) != self.asked
+
+    def forget_shared(self, name: ApplicationName, keep: Container[str]) -> None:
+        """Drop what an application's images needed, but for those that are still in groups."""
+        self.shared = {
+            each: tags for each, tags in self.shared.items() if each.application != name or each.alias in keep
+        }
 
     def want_at(self, moment: float) -> None:
         """Have a look no later than at a loop time."""
@@ -128,7 +142,7 @@ class Poller:
     async def all_polled(self) -> None:
         """Wait until each repository wanted now has been looked at, with whatever success."""
         for poll in list(self._polls.values()):
-            await poll.done_once.wait()
+            await poll.caught_up.wait()
 
     def nudge(self, repository: Repository, tag: str = "") -> int:
         """Have a look soon, because somebody says that a repository, or one tag of it, has changed.
@@ -160,6 +174,22 @@ class Poller:
             for host, polls in sorted(by_host.items())
         ]
 
+    def need_digests(self, identity: ImageIdentity, key: PollKey, tags: frozenset[str]) -> bool:
+        """Have the digests of the tags that an image's group could move to, instead of those that it could before.
+
+        Return whether they have to be looked for; then a snapshot follows, or the reason why there is none.
+        """
+        poll = self._polls.get(key)
+        if poll is None:
+            return False
+        poll.shared[identity] = tags
+        if not poll.lacks():
+            return False
+        poll.told = None
+        poll.caught_up.clear()
+        poll.want_at(asyncio.get_running_loop().time())
+        return True
+
     def _subscribe(self, tracked: TrackedApplication, stored: Mapping[PollKey, Due], tasks: asyncio.TaskGroup) -> None:
         wanted: dict[PollKey, list[Wants]] = {}
         for image in tracked.images:
@@ -172,13 +202,16 @@ class Poller:
                 poll = self._polls[key] = _Poll(key, {}, due, first_due=due)
                 poll.task = tasks.create_task(self._poll_for_ever(poll), name=f"poll {key.repository}")
             poll.subscribers[tracked.name] = Wants.union(each)
-            if poll.asked is not None and Wants.union([poll.asked, poll.wants()]) != poll.asked:
+            grouped = {image.alias for image in tracked.images if image.group and image.poll == key}
+            poll.forget_shared(tracked.name, keep=grouped)
+            if poll.asked is not None and poll.lacks():
                 poll.want_at(asyncio.get_running_loop().time())
 
     def _unsubscribe(self, name: ApplicationName, keep: frozenset[PollKey]) -> None:
         left = [poll for key, poll in self._polls.items() if key not in keep and name in poll.subscribers]
         for poll in left:
             del poll.subscribers[name]
+            poll.forget_shared(name, keep=())
             if not poll.subscribers:
                 del self._polls[poll.key]
                 if poll.task is not None:
@@ -199,7 +232,8 @@ class Poller:
             if nudged and min(poll.due, poll.wanted_at) > asyncio.get_running_loop().time():
                 continue
             await self._poll_once(poll)
-            poll.done_once.set()
+            if not poll.lacks():
+                poll.caught_up.set()
 
     async def _poll_once(self, poll: _Poll) -> None:
         try:
@@ -289,6 +323,10 @@ def _outcome(error: Exception) -> str:
             return "misconfigured"
         case _:
             return "failed"
+
+
+def _digests(tags: frozenset[str]) -> Wants:
+    return Wants(digests=tags)
 
 
 def _newest(snapshot: Snapshot) -> datetime:
