@@ -56,6 +56,11 @@ def test_windows_that_touch_are_one_opening() -> None:
     assert schedule.next_change(at("2026-08-01 08:10")) == at("2026-08-01 10:00")
 
 
+def test_many_windows_that_decide_nothing_do_not_hide_the_next_opening() -> None:
+    schedule = parse_schedule("allow 0 3 1 1 * 1h; deny */5 * * * * 1m")
+    assert schedule.next_change(at("2026-02-01 12:00")) == at("2027-01-01 03:01")
+
+
 @pytest.mark.parametrize("text", ["deny * * * * * 24h", "* * * * * 1h"])
 def test_what_never_changes_says_so(text: str) -> None:
     assert parse_schedule(text).next_change(at("2026-08-01 12:00")) is None

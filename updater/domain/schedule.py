@@ -4,6 +4,7 @@ A window is one of Argo CD's sync windows on a line: `[allow|deny] <cron> <durat
 are written inside of any `allow` window, or at all times when there is none, but never inside of a `deny` window.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -85,14 +86,35 @@ def _is_open(schedule: Schedule, moment: datetime) -> bool:
 
 @lru_cache(maxsize=1024)
 def _next_change(schedule: Schedule, now: datetime) -> datetime | None:
+    if not schedule.windows:
+        return None
     was_open, moment = _is_open(schedule, now), now
-    for _ in range(_STEPS if schedule.windows else 0):
-        moment = min(window.end(moment) or window.next_start(moment) for window in schedule.windows)
+    for _ in range(_STEPS):
+        moment = _next_moment(schedule, moment)
         if moment - now > _HORIZON:
             return None
         if _is_open(schedule, moment) is not was_open:
             return moment
     return None
+
+
+def _next_moment(schedule: Schedule, moment: datetime) -> datetime:
+    """Tell when a schedule may change at the earliest: no window matters while it lies under another."""
+    allows = [window for window in schedule.windows if window.allow]
+    denies = [window for window in schedule.windows if not window.allow]
+    allowed_until = _last_end(allows, moment)
+    if allows and allowed_until is None:
+        return min(window.next_start(moment) for window in allows)
+    denied_until = _last_end(denies, moment)
+    if denied_until is not None:
+        return denied_until
+    ends = [allowed_until] if allowed_until else []
+    return min([*ends, *(window.next_start(moment) for window in denies)])
+
+
+def _last_end(windows: Sequence[Window], moment: datetime) -> datetime | None:
+    """Tell when the last of the stretches ends that a moment lies in; None when it lies in none."""
+    return max((end for window in windows if (end := window.end(moment))), default=None)
 
 
 def _window(words: list[str]) -> Window:
