@@ -18,6 +18,7 @@ import uvloop
 
 from updater import __version__
 from updater.adapters.argocd_trust import ArgoTrust, ConfigMaps
+from updater.adapters.forges.branches import ForgeGit
 from updater.adapters.forges.client import ForgeClient
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
@@ -201,11 +202,13 @@ async def open_daemon(
         )
         leadership, companions = await _leadership(settings, cluster, store, alone=once or dry_run)
         watched = OneApplication(cluster, only) if only else cluster
+        forges = ForgeClient(reach)
+        by_api = settings.git.commit_method == "api"
         pipeline = build_pipeline(
             settings,
             watched,
             registry,
-            git,
+            ForgeGit(git, forges, commits.author) if by_api else git,
             store,
             _now,
             leadership,
@@ -214,7 +217,7 @@ async def open_daemon(
             once=once,
             dry_run=dry_run,
             commits=commits,
-            forges=ForgeClient(reach),
+            forges=forges,
             measure=metrics.measure,
         )
         reporter = Reporter(pipeline.board, registry, store, looks_again=not once)

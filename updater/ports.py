@@ -449,8 +449,10 @@ class GitBranch(Protocol):
         """Build a commit on `head` with whole new contents of `files`; return its hash. Nothing is sent yet."""
         ...
 
-    async def push(self, old: str, commit: str, name: str = "") -> None:
+    async def push(self, old: str, commit: str, name: str = "") -> str:
         """Move the branch, or the one called `name`, from `old` to `commit`, or raise and leave it as it is.
+
+        Return the commit it is at then: of the same content, but another one where the forge makes and signs it.
 
         Another branch need not have `old` in the history of `commit`; an empty `old` creates it, an empty `commit`
         deletes it.

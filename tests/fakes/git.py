@@ -134,7 +134,7 @@ class FakeBranch:
         self.server.after_commit()
         return commit.hash
 
-    async def push(self, old: str, commit: str, name: str = "") -> None:
+    async def push(self, old: str, commit: str, name: str = "") -> str:
         self.server.before_push()
         if self.server.push_error:
             raise self.server.push_error
@@ -144,13 +144,14 @@ class FakeBranch:
             raise PushStale(f"{key[1]} is not at {old} any more")
         if not commit:
             del self.server.branches[key]
-            return
+            return commit
         base = self.server.branches[self.key]
         self.server.branches[key] = [*(base if name else commits), self.built[commit]]
         self.server.pushes += 1
         if self.server.lose_answers:
             self.server.lose_answers -= 1
             raise GitError("the connection was lost after the push was sent")
+        return commit
 
     def _at(self, head: str) -> FakeCommit:
         return next(commit for commit in self.server.branches[self.key] if commit.hash == head)

@@ -20,6 +20,7 @@ INHERITED = {
     "GIT_COMMIT_SIGN_OFF": "git.commit_sign_off",
     "GIT_COMMIT_SIGNING_KEY": "git.commit_signing_key",
     "GIT_COMMIT_SIGNING_METHOD": "git.commit_signing_method",
+    "GIT_COMMIT_METHOD": "git.commit_method",
     "ENABLE_WEBHOOK": "webhooks.enabled",
     "WEBHOOK_PORT": "webhooks.listen",
     "WEBHOOK_REQUIRE_SECRET": "webhooks.require_secret",
@@ -46,7 +47,6 @@ _SPELLINGS = {
 UNSUPPORTED = (
     "MAX_CONCURRENT_APPS",
     "MAX_CONCURRENT_RECONCILES",
-    "GIT_COMMIT_METHOD",
     "TLS_MIN_VERSION",
     "TLS_MAX_VERSION",
     "TLS_CIPHERS",

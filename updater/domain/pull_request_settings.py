@@ -40,7 +40,7 @@ def read_settings(annotations: Mapping[str, str], url: str) -> PullRequestSettin
     if len(labels) > _MOST_LABELS or any(len(label) > _LONGEST_LABEL for label in labels):
         raise Misconfigured(f"annotation {KEY}.labels has more than {_MOST_LABELS} labels, or one that is too long")
     return PullRequestSettings(
-        forge=_forge_of(url) if said in _ON else _chosen(annotations, "", {str(kind): kind for kind in ForgeKind}),
+        forge=forge_of(url) if said in _ON else _chosen(annotations, "", {str(kind): kind for kind in ForgeKind}),
         group=_chosen(annotations, "group", {"": Grouping.TARGET} | {str(each): each for each in Grouping}),
         title=annotations.get(f"{KEY}.title", "").strip(),
         body=annotations.get(f"{KEY}.body", "").strip(),
@@ -51,8 +51,12 @@ def read_settings(annotations: Mapping[str, str], url: str) -> PullRequestSettin
     )
 
 
-def _forge_of(url: str) -> ForgeKind:
-    """Tell by its host which forge a repository is on."""
+def forge_of(url: str) -> ForgeKind:
+    """Tell by its host which forge a repository is on.
+
+    Raises:
+        Misconfigured: it does not tell.
+    """
     host = urlsplit(f"//{repository_key(url)}").hostname or ""
     for word, kind in _KNOWN_BY.items():
         if any(part.startswith(word) or part.endswith(word) for part in host.split(".")):

@@ -89,6 +89,8 @@ class Git(_Section, frozen=True):
     """`secret:<namespace>/<name>#<field>`, or the path of a private key; empty: commits are not signed."""
     commit_signing_method: Literal["openpgp", "ssh"] = "openpgp"
     """What kind of key it is."""
+    commit_method: Literal["git", "api"] = "git"
+    """`api`: GitHub and GitLab make the commits, and sign them; other servers are pushed to."""
     linger: Duration = Duration(2)
     """Seconds without a new change to a branch before those that wait become one commit."""
     max_batch_age: Duration = Duration(10)

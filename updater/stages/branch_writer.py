@@ -137,7 +137,7 @@ class BranchWriter:
         await self._note_pending(made, commit)
         if not self.leadership.holds():
             raise LeadershipLost
-        await self._measured(remote.push(head, commit), made)
+        commit = await self._measured(remote.push(head, commit), made)
         _log_pushed(branch, branch.branch, commit, made)
         # From here the commit is a fact: it is written down even when the task is being cancelled.
         await asyncio.shield(self._record(made.planned, commit))
@@ -234,9 +234,11 @@ class BranchWriter:
         await self._note_pending(made, commit)
         if not self.leadership.holds():
             raise LeadershipLost
-        await self._measured(remote.push(old, commit, name), made)
-        _log_pushed(branch, name, commit, made)
-        return commit
+        pushed = await self._measured(remote.push(old, commit, name), made)
+        _log_pushed(branch, name, pushed, made)
+        if pushed != commit:
+            await self._note_pending(made, pushed)
+        return pushed
 
     def _say_proposed(self, planned: Iterable[Planned], name: str, built: "_Built", url: str = "") -> None:
         """Say what was planned and is on the branch now; what was there before has been said."""
@@ -246,11 +248,12 @@ class BranchWriter:
                 tracked, alias = each.decided.tracked.name, each.decided.image.alias
                 self.board.proposed(tracked, alias, each.current.version, each.update, name, built.commit, url)
 
-    async def _measured(self, push: Awaitable[None], made: Plan) -> None:
+    async def _measured(self, push: Awaitable[str], made: Plan) -> str:
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        await push
+        commit = await push
         self.measure(BatchPushed(len(made.planned), loop.time() - begun))
+        return commit
 
     async def _note_pending(self, made: Plan, commit: str) -> None:
         for each in made.planned:

@@ -1,6 +1,7 @@
 """GitLab's API, as far as it is used."""
 
-from urllib.parse import quote
+import base64
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
@@ -8,6 +9,9 @@ from tests.fakes.forges import REPOSITORY, Body, FakeRequest, ForgeServer, Route
 from updater.domain.pull_requests import ForgeKind
 
 _API = f"/api/v4/projects/{quote(REPOSITORY, safe='')}/merge_requests"
+_COMMITS = f"/api/v4/projects/{quote(REPOSITORY, safe='')}/repository/commits"
+_FILES = f"/api/v4/projects/{quote(REPOSITORY, safe='')}/repository/files"
+OWNER = "owner@example.com"
 _STATES = {"open": "opened", "closed": "closed", "merged": "merged"}
 
 
@@ -25,6 +29,9 @@ class GitLabServer(ForgeServer):
             ("GET", rf"{_API}/(\d+)/notes", self._notes),
             ("POST", rf"{_API}/(\d+)/notes", self._note),
             ("GET", "/api/v4/users", self._users),
+            ("GET", "/api/v4/user", self._user),
+            ("GET", rf"{_FILES}/(.+)", self._file),
+            ("POST", _COMMITS, self._commit),
         ]
 
     def shown(self, there: FakeRequest) -> Body:
@@ -79,6 +86,34 @@ class GitLabServer(ForgeServer):
         self.numbered(number).comments.append(body["body"])
         self.touch(self.numbered(number))
         return said(201, {"id": 1, "body": body["body"]})
+
+    def _user(self, _: Body) -> web.Response:
+        return said(200, {"id": 5, "email": OWNER, "commit_email": OWNER})
+
+    def _file(self, query: Body, path: str) -> web.Response:
+        last = self.git("log", "-1", "--format=%H", query["ref"], "--", unquote(path))
+        answer = said(200, {"file_path": unquote(path), "last_commit_id": last})
+        answer.headers["X-Gitlab-Last-Commit-Id"] = last
+        return answer
+
+    def _commit(self, body: Body) -> web.Response:
+        """Commit what is asked for where nobody changed those files meanwhile; modes stay, as in GitLab."""
+        ref = f"refs/heads/{body['branch']}"
+        head, files, modes = self.git("rev-parse", ref), {}, {}
+        for each in body["actions"]:
+            entry = self.git("ls-tree", head, "--", each["file_path"])
+            if (each["action"] == "create") == bool(entry):
+                return said(400, {"message": "A file with this name already exists"})
+            if entry:
+                last = self.git("log", "-1", "--format=%H", head, "--", each["file_path"])
+                if last != each["last_commit_id"]:
+                    message = "The file has changed since you started editing it: " + each["file_path"]
+                    return said(400, {"message": message})
+                modes[each["file_path"]] = entry.split()[0]
+            files[each["file_path"]] = base64.b64decode(each["content"])
+        made = self.make_commit(head, files, body["commit_message"], body["author_email"], OWNER, modes)
+        self.git("update-ref", ref, made)
+        return said(201, {"id": made})
 
     def _users(self, query: Body) -> web.Response:
         return said(200, [{"id": 5, "username": "ada"}] if query["username"] == "ada" else [])

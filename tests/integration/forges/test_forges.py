@@ -230,7 +230,7 @@ FAULTS = {
         lambda: said(401, {"message": "Bad credentials"}),
         "does not take the credentials of Secret argocd/",
     ),
-    "403": (lambda: said(403, {"message": "Resource not accessible by integration"}), "give the token the right"),
+    "403": (lambda: said(403, {"message": "Resource not accessible by integration"}), "give the token the rights"),
     "404": (lambda: said(404, {"message": "Not Found"}), "it is not there, or"),
     "409": (lambda: said(409, {"message": "conflict"}), "conflict"),
     "422": (lambda: said(422, {"message": "Validation Failed"}), "Validation Failed"),

@@ -77,10 +77,10 @@ class Api:
     base: str
     """Address of the API, without a slash at its end."""
     login: Login
-    authorization: str
+    authorization: str = field(repr=False)
     trust: ssl.SSLContext | bool
     timeout: float
-    memory: Memory
+    memory: Memory = field(repr=False)
     accept: str = "application/json"
 
     async def get(self, path: str) -> Answer:
@@ -101,6 +101,14 @@ class Api:
             if len(self.memory.answers) > _MOST_KEPT:
                 self.memory.answers.popitem(last=False)
         return answer
+
+    async def head(self, path: str) -> Answer:
+        """Ask for the headers alone.
+
+        Raises:
+            ForgeError
+        """
+        return await self._send("HEAD", path, None, {})
 
     async def send(self, method: str, path: str, body: Mapping[str, Any]) -> Answer:
         """Have something done.
@@ -165,7 +173,7 @@ class Api:
             self.login.refused()
             raise ForgeRefused(f"{said}: the forge does not take {self.login.name}: see that the token is right")
         if answer.status == _FORBIDDEN:
-            raise ForgeRefused(f"{said}: {self.login.name} may not do this: give the token the right to pull requests")
+            raise ForgeRefused(f"{said}: {self.login.name} may not do this: give the token the rights that it needs")
         if answer.status == _NOT_FOUND:
             raise ForgeRefused(f"{said}: it is not there, or {self.login.name} may not see it")
         if answer.status in _REDIRECT:

@@ -12,9 +12,11 @@ from updater.adapters.forges.gitea import Gitea
 from updater.adapters.forges.github import GitHub
 from updater.adapters.forges.gitlab import GitLab
 from updater.adapters.forges.listing import Listings
+from updater.adapters.forges.making import CommitMaker, GitHubCommits, GitLabCommits
 from updater.adapters.git.login import Login
 from updater.adapters.git.reach import Reach
 from updater.domain.errors import Misconfigured
+from updater.domain.pull_request_settings import forge_of
 from updater.domain.pull_requests import ForgeKind
 from updater.domain.target import Branch
 from updater.formats.repository_url import is_ssh, ssh_address, without_login
@@ -31,6 +33,11 @@ class _Home(NamedTuple):
     host: str
     path: str
 
+    @property
+    def graphql(self) -> str:
+        """Address of GitHub's GraphQL API."""
+        return f"https://api.{_GITHUB}/graphql" if self.host == _GITHUB else f"{self.server}/api/graphql"
+
 
 class ForgeClient:
     """Implements `Forges`; what forges told, and when they want to be left alone, is kept for all repositories."""
@@ -45,18 +52,36 @@ class ForgeClient:
         home = _home(branch.url)
         match branch.pull_request.forge:
             case ForgeKind.GITHUB:
-                public = home.host == _GITHUB
-                base = f"https://api.{_GITHUB}" if public else f"{home.server}/api/v3"
-                api = await self._api(branch, base, accept="application/vnd.github+json")
-                graphql = f"{base}/graphql" if public else f"{home.server}/api/graphql"
-                return GitHub(api, self._listings, home.path, graphql)
+                return GitHub(await self._github(branch, home), self._listings, home.path, home.graphql)
             case ForgeKind.GITLAB:
-                return GitLab(await self._api(branch, f"{home.server}/api/v4"), self._listings, home.path)
+                return GitLab(await self._gitlab(branch, home), self._listings, home.path)
             case ForgeKind.GITEA:
                 above, _, name = home.path.rpartition("/")
                 root, _, owner = above.rpartition("/")
                 base = "/".join(filter(None, (home.server, root, "api/v1")))
                 return Gitea(await self._api(branch, base, basic=True), self._listings, f"{owner}/{name}")
+
+    async def maker(self, branch: Branch) -> CommitMaker:
+        """Log in to the forge that makes commits in a branch's repository.
+
+        Raises:
+            Misconfigured: there is none, or it has no API for that here.
+            ClusterError, GitError: there are no credentials for it.
+        """
+        kind = branch.pull_request.forge if branch.pull_request else forge_of(branch.url)
+        if kind is ForgeKind.GITEA:
+            raise Misconfigured("git.commit_method api is for GitHub and GitLab: this repository is pushed to")
+        home = _home(branch.url)
+        if kind is ForgeKind.GITHUB:
+            return GitHubCommits(await self._github(branch, home), home.path, home.graphql)
+        return GitLabCommits(await self._gitlab(branch, home), home.path)
+
+    async def _github(self, branch: Branch, home: _Home) -> Api:
+        base = f"https://api.{_GITHUB}" if home.host == _GITHUB else f"{home.server}/api/v3"
+        return await self._api(branch, base, accept="application/vnd.github+json")
+
+    async def _gitlab(self, branch: Branch, home: _Home) -> Api:
+        return await self._api(branch, f"{home.server}/api/v4")
 
     async def _api(self, branch: Branch, base: str, *, accept: str = "application/json", basic: bool = False) -> Api:
         """Log in; with `basic`, the forge's API takes passwords and tokens in the way that Git does."""

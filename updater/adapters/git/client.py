@@ -5,6 +5,7 @@ conversations; here is the order of the requests, which is what the speed comes 
 """
 
 import asyncio
+import stat
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -127,11 +128,23 @@ class RemoteBranch:
         self._made[commit.hash] = {**made, commit.hash: Sent(commit)}
         return commit.hash
 
-    async def push(self, old: str, commit: str, name: str = "") -> None:
+    def present(self, head: str, path: str) -> tuple[bool, bool]:
+        """Tell whether a file that was read is there, and whether it is executable."""
+        tree = tree_of(self.objects[head])
+        *above, last = components(path)
+        for part in above:
+            entry = entries_of(self.objects[tree]).get(part)
+            if entry is None:
+                return False, False
+            tree = entry[1]
+        entry = entries_of(self.objects[tree]).get(last)
+        return entry is not None, entry is not None and bool(entry[0] & stat.S_IXUSR)
+
+    async def push(self, old: str, commit: str, name: str = "") -> str:
         transport = await self._reached()
         ref = f"refs/heads/{name}" if name else self._ref
         known = self.client.knowledge.of(transport.place, transport.host)
-        made = self._made[commit] if commit else {}
+        made = self._made.get(commit, {})
         push = Push(transport, self.client.knowledge, known, ref, old, commit, list(made.values()))
         try:
             await push.send(ask_before=self.client.ask_before_push)
@@ -139,6 +152,7 @@ class RemoteBranch:
             await self._find_out(ref, old, commit, lost)
         self.objects.hold({key: sent.whole for key, sent in made.items()})
         self.client.knowledge.moved(transport.place, ref, commit)
+        return commit
 
     async def _find_out(self, ref: str, old: str, commit: str, lost: AnswerLost) -> None:
         """Ask where the branch is, when the answer to a push was lost; return when the push has arrived."""
