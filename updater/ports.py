@@ -277,6 +277,10 @@ class TagMemory(Protocol):
         """Return tag -> when it was first in a complete list; without those that never were."""
         ...
 
+    async def pushed(self, repository: Repository) -> Mapping[str, datetime]:
+        """Return tag -> when it was pushed, as the registry last told; without those of which it never did."""
+        ...
+
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
         """Store a complete snapshot in one transaction and return it with the first-seen times filled in."""
         ...

@@ -133,6 +133,17 @@ async def test_a_tag_that_left_the_list_is_new_when_it_comes_back(path: Path) ->
         assert [tag.first_seen for tag in again.tags] == [NOW + timedelta(hours=1), NOW]
 
 
+async def test_time_of_push_is_kept_while_the_registry_does_not_tell(path: Path) -> None:
+    told = Snapshot(REPOSITORY, (TagRecord("v1", pushed=NOW - timedelta(days=3)), TagRecord("v2")), NOW)
+    async with opened(path) as store:
+        await store.record(KEY, told)
+        await store.record(KEY, snapshot("v1", "v2"))
+    async with opened(path) as store:
+        assert await store.pushed(REPOSITORY) == {"v1": NOW - timedelta(days=3)}
+        await store.record(KEY, replace(told, tags=(TagRecord("v1", pushed=NOW),)))
+        assert await store.pushed(REPOSITORY) == {"v1": NOW}
+
+
 async def test_many_tags_are_remembered(path: Path) -> None:
     tags = [f"v1.{number}" for number in range(5_000)]
     async with opened(path) as store:

@@ -44,6 +44,10 @@ class MemoryStore:
         known = self.known_tags.get(repository, {})
         return {name: tag.first_seen for name, tag in known.items() if tag.first_seen}
 
+    async def pushed(self, repository: Repository) -> Mapping[str, datetime]:
+        known = self.known_tags.get(repository, {})
+        return {name: tag.pushed for name, tag in known.items() if tag.pushed}
+
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
         before = self.known_tags.get(key.repository, {})
         seen = snapshot.observed_at if snapshot.listed else None
@@ -51,7 +55,7 @@ class MemoryStore:
         kept = {} if snapshot.listed else before
         self.known_tags[key.repository] = {
             **kept,
-            **{tag.name: _with_last_digest(before.get(tag.name), tag) for tag in tags},
+            **{tag.name: _with_last_words(before.get(tag.name), tag) for tag in tags},
         }
         return replace(snapshot, tags=tags)
 
@@ -111,6 +115,7 @@ def _merged(before: TagRecord | None, tag: TagRecord, seen: datetime | None) -> 
     return replace(tag, first_seen=(before.first_seen if before else None) or seen)
 
 
-def _with_last_digest(before: TagRecord | None, tag: TagRecord) -> TagRecord:
-    """Keep the digest of an earlier look where this one did not ask for any."""
-    return replace(tag, digest=tag.digest or (before.digest if before else ""))
+def _with_last_words(before: TagRecord | None, tag: TagRecord) -> TagRecord:
+    """Keep the digest and time of push of an earlier look where this one did not ask for any."""
+    known = before or TagRecord(tag.name)
+    return replace(tag, digest=tag.digest or known.digest, pushed=tag.pushed or known.pushed)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -118,7 +118,7 @@ ENTRY = st.builds(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(
     charts=st.dictionaries(NAMES, st.lists(ENTRY, min_size=1, max_size=3), max_size=4),
     indented=st.booleans(),

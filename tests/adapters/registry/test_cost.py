@@ -9,8 +9,9 @@ import pytest
 from tests.adapters.registry.desk import DIGEST, NAME, NEWEST_BUILD, SEMVER_DIGEST, desk, digests, tag
 from tests.fakes.cluster import helm_application
 from tests.fakes.house import eventually
-from tests.fakes.registry import JANUARY, FaultyRegistry
+from tests.fakes.registry import JANUARY, FaultyRegistry, status
 from updater.domain.annotations import track
+from updater.domain.errors import RegistryError
 from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, SignatureChecked
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.polling import Wants, wants
@@ -34,6 +35,27 @@ async def test_first_look_costs_a_challenge_a_token_and_the_list(registry: Fault
     async with desk(registry) as at:
         await at.look(Policy())
     assert registry.asked_since(0) == [LIST, "GET /token", LIST]
+
+
+async def test_repositories_first_looked_at_together_cost_one_challenge(registry: FaultyRegistry) -> None:
+    names = [f"team/app-{number}" for number in range(20)]
+    for name in names:
+        registry.push(name, "v1.0.0")
+    async with desk(registry, concurrency=20) as at:
+        await asyncio.gather(*(at.look(Policy(), name=name) for name in names))
+    lists = [asked for asked in registry.asked if asked.path.endswith("/tags/list")]
+    assert [asked.authorization for asked in lists].count("") == 1
+    assert len(lists) == 20 + 1
+
+
+async def test_first_request_that_fails_keeps_nobody_waiting(registry: FaultyRegistry) -> None:
+    names = [f"team/app-{number}" for number in range(3)]
+    for name in names:
+        registry.push(name, "v1.0.0")
+    registry.plan(status(500), admitted=False)
+    async with desk(registry) as at:
+        looks = await asyncio.gather(*(at.look(Policy(), name=name) for name in names), return_exceptions=True)
+    assert [isinstance(look, RegistryError) for look in looks].count(True) == 1
 
 
 async def test_unchanged_list_costs_one_request_and_is_the_same_snapshot(registry: FaultyRegistry) -> None:

@@ -178,6 +178,16 @@ async def test_list_that_fails_is_waited_for(registry: VendorRegistry, status: i
             await at.look(NEWEST_PUSH)
 
 
+@pytest.mark.parametrize("registry", BESIDE, indirect=True)
+async def test_times_of_push_survive_a_restart_while_the_list_is_refused(registry: VendorRegistry) -> None:
+    async with desk(registry, api=registry.vendor) as at:
+        before = {each.name: each.pushed for each in (await at.look(NEWEST_PUSH)).tags}
+    registry.refusal = 403
+    async with desk(registry, api=registry.vendor, store=at.store) as again:
+        after = {each.name: each.pushed for each in (await again.look(NEWEST_PUSH)).tags}
+    assert after == before
+
+
 async def test_list_that_shrank_by_half_is_kept_back(registry: VendorRegistry) -> None:
     async with desk(registry, api=registry.vendor) as at:
         await at.look(NEWEST_PUSH)

@@ -4,6 +4,7 @@ Credentials go to the registry and to the token service it names, over TLS; with
 is configured so.
 """
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -82,6 +83,8 @@ class Authenticator:
         self._ask_token_service = ask_token_service
         self._may_ask = may_ask
         self._way: _Way | None = None
+        self._introduced: asyncio.Event | None = None
+        """Set when the first request was answered, which tells the others how to ask; None before there was any."""
         self._actions: dict[str, frozenset[str]] = {}
         """What a token has to allow, where that is more than `pull`; by name of the repository."""
         self._tokens: dict[tuple[_Way, str, Login | None], Shared[str]] = {}
@@ -95,8 +98,13 @@ class Authenticator:
             RegistryAuthError: it was refused though it was new.
             Misconfigured: there are no such credentials.
         """
-        grant = await self._grant(access, Grant())
-        answer = await ask(grant.header)
+        if self._way is None and self._introduced is None:
+            grant, answer = Grant(), await self._introduce(access, ask)
+        else:
+            if self._introduced is not None:
+                await self._introduced.wait()
+            grant = await self._grant(access, Grant())
+            answer = await ask(grant.header)
         renewed = False
         while answer.status in _REFUSALS:
             if renewed:
@@ -109,6 +117,20 @@ class Authenticator:
             grant = newer
             answer = await ask(grant.header)
         return answer
+
+    async def _introduce(self, access: Access, ask: Callable[[str], Awaitable[Answer]]) -> Answer:
+        """Ask as the first of all; who comes meanwhile waits for what that teaches, and goes on without if it fails."""
+        introduced = self._introduced = asyncio.Event()
+        answer = None
+        try:
+            answer = await ask("")
+            if answer.status in _REFUSALS:
+                self._learn(access, answer)
+            return answer
+        finally:
+            if answer is None or answer.status >= 500:  # noqa: PLR2004 - nothing was learned
+                self._introduced = None
+            introduced.set()
 
     async def basic(self, access: Access) -> str:
         """Return the header of basic authentication for an API that asks nobody for it; empty without a password."""

@@ -92,6 +92,7 @@ class Observer:
             remembered = await self.tags.digests(self.repository)
             self.metadata.restore(remembered)
             self._first_seen = dict(await self.tags.first_seen(self.repository))
+            self._pushed = dict(await self.tags.pushed(self.repository))
             self._count = len(remembered)
             self._restored = True
 
@@ -106,6 +107,7 @@ class Observer:
         if names is not self._names_before:
             now = self.now()
             self._first_seen = {name: self._first_seen.get(name, now) for name in names}
+            self._pushed = {name: at for name, at in self._pushed.items() if name in self._first_seen}
             self._names_before = names
         return names
 

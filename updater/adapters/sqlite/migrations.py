@@ -71,5 +71,7 @@ _RELEASES: Sequence[str] = (
 
 _DECLINED: Sequence[str] = ("ALTER TABLE writes ADD COLUMN declined_in TEXT NOT NULL DEFAULT ''",)
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _RELEASES, _DECLINED)
+_PUSHES: Sequence[str] = ("ALTER TABLE tags ADD COLUMN pushed INTEGER",)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _RELEASES, _DECLINED, _PUSHES)
 """The statements of each step; a step and its number are committed together."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -99,30 +100,32 @@ class SqliteStore:
         return dict(rows)
 
     async def first_seen(self, repository: Repository) -> Mapping[str, datetime]:
-        rows = await self._database.rows(
-            "SELECT tag, first_seen FROM tags WHERE host = ? AND repository = ? AND first_seen IS NOT NULL",
-            (repository.host, repository.name),
-            tuple[str, int],
+        return await self._moments(
+            "SELECT tag, first_seen FROM tags WHERE host = ? AND repository = ? AND first_seen IS NOT NULL", repository
         )
-        return {tag: _moment(first_seen) for tag, first_seen in rows}
+
+    async def pushed(self, repository: Repository) -> Mapping[str, datetime]:
+        return await self._moments(
+            "SELECT tag, pushed FROM tags WHERE host = ? AND repository = ? AND pushed IS NOT NULL", repository
+        )
 
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
         place = (key.repository.host, key.repository.name)
         async with self._database.transaction() as connection:
             rows = await connection.execute_fetchall(
-                "SELECT tag, digest, first_seen FROM tags WHERE host = ? AND repository = ?", place
+                "SELECT tag, digest, first_seen, pushed FROM tags WHERE host = ? AND repository = ?", place
             )
-            known = {tag: (digest, seen) for tag, digest, seen in typed_rows(rows, tuple[str, str, int | None])}
+            known = {tag: _Tag(*row) for tag, *row in typed_rows(rows, tuple[str, str, int | None, int | None])}
             merged = _merged(known, snapshot)
             changed = [(*place, tag, *row) for tag, row in merged.items() if known.get(tag) != row]
             gone = [(*place, tag) for tag in known.keys() - merged.keys()] if snapshot.listed else []
             if snapshot.listed and merged.keys() - known.keys():
                 self.handover_version += 1
             if changed:
-                await connection.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)", changed)
+                await connection.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?)", changed)
             if gone:
                 await connection.executemany("DELETE FROM tags WHERE host = ? AND repository = ? AND tag = ?", gone)
-        first_seen = {tag: _optional_moment(row[1]) for tag, row in merged.items()}
+        first_seen = {tag: _optional_moment(row.first_seen) for tag, row in merged.items()}
         return replace(snapshot, tags=tuple(replace(tag, first_seen=first_seen[tag.name]) for tag in snapshot.tags))
 
     async def due_times(self) -> Mapping[PollKey, Due]:
@@ -263,6 +266,10 @@ class SqliteStore:
         except UnusableHandover as error:
             raise StoreError(f"what other replicas published cannot be used: {error}") from None
 
+    async def _moments(self, select: str, repository: Repository) -> Mapping[str, datetime]:
+        rows = await self._database.rows(select, (repository.host, repository.name), tuple[str, int])
+        return {tag: _moment(microseconds) for tag, microseconds in rows}
+
     async def _mark_used(self, digests: Sequence[str], platforms: Sequence[Platform]) -> None:
         rows = [(_today(), digest, _platforms(platforms)) for digest in digests]
         async with self._database.transaction() as connection:
@@ -290,13 +297,25 @@ class SqliteStore:
             )
 
 
-def _merged(known: Mapping[str, tuple[str, int | None]], snapshot: Snapshot) -> dict[str, tuple[str, int | None]]:
-    """Give each tag of a snapshot the digest last observed, and the time when it was first in a complete list."""
+class _Tag(NamedTuple):
+    """What is stored of a tag."""
+
+    digest: str = ""
+    first_seen: int | None = None
+    pushed: int | None = None
+
+
+def _merged(known: Mapping[str, _Tag], snapshot: Snapshot) -> dict[str, _Tag]:
+    """Give each tag of a snapshot what was last observed of it, and the time when it was first in a complete list."""
     seen = _microseconds(snapshot.observed_at) if snapshot.listed else None
-    merged: dict[str, tuple[str, int | None]] = {}
+    merged: dict[str, _Tag] = {}
     for tag in snapshot.tags:
-        digest, first_seen = known.get(tag.name, ("", None))
-        merged[tag.name] = (tag.digest or digest, seen if first_seen is None else first_seen)
+        before = known.get(tag.name, _Tag())
+        merged[tag.name] = _Tag(
+            tag.digest or before.digest,
+            seen if before.first_seen is None else before.first_seen,
+            before.pushed if tag.pushed is None else _microseconds(tag.pushed),
+        )
     return merged
 
 
