@@ -3,7 +3,7 @@
 Everything comes from strangers: tags that no tag can be are left out, digests that are none count as not told.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -176,11 +176,18 @@ def decode_google(body: bytes) -> Page:
     """Read `tags/list` with the map of manifests that Google's registries add to it."""
     page = _decode(body, _GooglePage)
     by_tag: Mapping[str, ListedTag] = {
-        name: _tag(name, digest, _milliseconds(manifest.time_uploaded_ms))
+        name: _tag(name, digest, milliseconds(manifest.time_uploaded_ms))
         for digest, manifest in page.manifest.items()
         for name in manifest.tag
     }
     return Page(_valid(by_tag.get(name, ListedTag(name)) for name in page.tags or ()))
+
+
+def page_of(
+    images: Iterable[tuple[str, Iterable[str], datetime | None]], *, more: str = "", total: int | None = None
+) -> Page:
+    """Make a page of what a cloud's API says of images: digest, tags and time of push of each."""
+    return Page(_valid(_tag(name, digest, pushed) for digest, names, pushed in images for name in names), more, total)
 
 
 def _tag(name: str, digest: str, pushed: datetime | None, builds: tuple[Build, ...] | None = None) -> ListedTag:
@@ -200,7 +207,8 @@ def _seconds(timestamp: int | None) -> datetime | None:
         return None
 
 
-def _milliseconds(text: str) -> datetime | None:
+def milliseconds(text: str) -> datetime | None:
+    """Read milliseconds since 1970; None for what is none."""
     return _seconds(int(text) // 1000) if text.isascii() and text.isdecimal() and len(text) < 18 else None  # noqa: PLR2004
 
 

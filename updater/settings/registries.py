@@ -23,7 +23,7 @@ class ClientCertificate:
 
 
 AUTO = "auto"
-APIS = (AUTO, "distribution", "docker-hub", "quay", "harbor", "gitlab", "azure", "google")
+APIS = (AUTO, "distribution", "docker-hub", "quay", "harbor", "gitlab", "azure", "google", "ecr", "alibaba")
 """What `api` may say: which vendor's own list of tags there is."""
 
 

@@ -64,10 +64,8 @@ async def desk(*registries: FaultyRegistry, store: MemoryStore | None = None, **
     """Configure registries that run, and open a client to them; its keys are of the first."""
     entries = []
     for registry in registries:
-        defaults: dict[str, Any] = {"credentials": LOGIN, "limit": 0, "timeout": 5.0}
-        entries.append(
-            RegistrySettings(f"test {registry.host}", registry.url, prefix=registry.host, **(defaults | settings))
-        )
+        defaults: dict[str, Any] = {"prefix": registry.host, "credentials": LOGIN, "limit": 0, "timeout": 5.0}
+        entries.append(RegistrySettings(f"test {registry.host}", registry.url, **(defaults | settings)))
     clock = [datetime(2026, 6, 1, tzinfo=UTC)]
     store = store or MemoryStore()
     client = RegistryClient(
@@ -79,7 +77,7 @@ async def desk(*registries: FaultyRegistry, store: MemoryStore | None = None, **
         now=lambda: clock[0],
     )
     try:
-        yield Desk(client, store, registries[0].host, clock)
+        yield Desk(client, store, settings.get("prefix", registries[0].host), clock)
     finally:
         await client.close()
 

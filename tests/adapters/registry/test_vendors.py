@@ -30,8 +30,9 @@ async def registry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         registry.listed = 4
         for day in range(10):
             registry.release(NAME, f"v{day}", day)
-        if vendors.VENDORS[registry.vendor].base:
-            here = replace(vendors.VENDORS[registry.vendor], base=registry.url.replace("127.0.0.1", "localhost"))
+        vendor = vendors.VENDORS[registry.vendor]
+        if isinstance(vendor, vendors.HttpVendor) and vendor.base:
+            here = replace(vendor, base=registry.url.replace("127.0.0.1", "localhost"))
             monkeypatch.setitem(vendors.VENDORS, registry.vendor, here)
         yield registry
 
@@ -262,7 +263,8 @@ async def test_registry_of_no_vendor_is_found_out_once() -> None:
         ("https://eu.gcr.io", "google"),
         ("https://europe-west3-docker.pkg.dev", "google"),
         ("https://ghcr.io", None),
-        ("https://123456789012.dkr.ecr.eu-central-1.amazonaws.com", None),
+        ("https://123456789012.dkr.ecr.eu-central-1.amazonaws.com", "ecr"),
+        ("https://demo-registry-vpc.cn-hangzhou.cr.aliyuncs.com", "alibaba"),
     ],
 )
 def test_vendor_is_recognised_by_its_host(url: str, vendor: str | None) -> None:

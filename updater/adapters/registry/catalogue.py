@@ -3,31 +3,24 @@
 Where the list cannot be had, the Distribution API has to do; that is said once, and tried again an hour later.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from yarl import URL
 
-from updater.adapters.registry.auth import Access
 from updater.adapters.registry.breaker import NoAnswer
-from updater.adapters.registry.endpoint import Endpoint
-from updater.adapters.registry.http import Answer
-from updater.adapters.registry.tags import next_page
-from updater.adapters.registry.vendors import Identity, Vendor
+from updater.adapters.registry.pages import Pages, Refused
+from updater.adapters.registry.vendors import Vendor
 from updater.domain.errors import RegistryAuthError, RegistryError
-from updater.formats.oci import Malformed
+from updater.domain.image import Repository
 from updater.formats.vendor_tags import ListedTag, Page
 
 log = structlog.get_logger()
 
 _FULL_EVERY = timedelta(hours=1)
 _TRIED_AGAIN_AFTER = timedelta(hours=1)
-_PAGE_BYTES = 64 * 2**20
 _MOST_PAGES = 1000
-_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +33,21 @@ class Catalogue:
     """No tag points elsewhere by now; else that has to be looked at."""
 
 
-class _Refused(RegistryError):
-    """The API cannot be used for this repository."""
-
-
 @dataclass(slots=True)
 class CatalogueReader:
     """Reads the list of one repository again and again."""
 
     vendor: Vendor
-    endpoint: Endpoint
-    """Of the API, which may be at another host than the registry."""
-    access: Access
+    pages: Pages
+    repository: Repository
+    registry: str
+    """What messages call it."""
     now: Callable[[], datetime]
     _last: Catalogue | None = None
     _first_page: bytes = b""
-    """Fingerprint of the page with which the last list began."""
+    """Fingerprint of the page with which the last list began; empty when that says nothing of the others."""
+    _goes_on: bool = False
+    """There were more pages than that."""
     _full_at: datetime | None = None
     _refused_at: datetime | None = None
     _uncounted: int = 0
@@ -73,11 +65,11 @@ class CatalogueReader:
             return None
         try:
             catalogue = await self._read()
-        except (_Refused, RegistryAuthError) as error:
+        except (Refused, RegistryAuthError) as error:
             self._refuse(error)
             return None
         except NoAnswer as error:
-            if times or not self.vendor.base:
+            if times or not self.vendor.is_elsewhere:
                 raise
             self._refuse(error)
             return None
@@ -88,8 +80,8 @@ class CatalogueReader:
         if self._refused_at is None:
             log.warning(
                 "registry.list_unavailable",
-                registry=self.endpoint.settings.name,
-                image=str(self.access.repository),
+                registry=self.registry,
+                image=str(self.repository),
                 api=self.vendor.name,
                 reason=f"{error}; tags are read by the Distribution API instead, without times of push",
             )
@@ -98,80 +90,52 @@ class CatalogueReader:
 
     async def _read(self) -> Catalogue:
         last = self._last
-        answer = await self._ask(self.endpoint.url(self.vendor.first(self.access.name)))
-        fingerprint = hashlib.sha256(answer.body).digest()
+        raw = await self.pages.get("")
         is_due = self._full_at is None or self.now() - self._full_at >= _FULL_EVERY
-        if last is not None and fingerprint == self._first_page and (not is_due or not self._more(answer)):
+        goes_on = self._goes_on and (is_due or not self.vendor.newest_first)
+        if last is not None and raw.fingerprint and raw.fingerprint == self._first_page and not goes_on:
             return last
+        first = raw.decode()
         known = last.tags if last is not None and self.vendor.newest_first and not is_due else {}
-        news, page = await self._pages(answer, known)
+        news = await self._news(first, known)
         merged = {**known, **news}
-        if known and not self._is_whole(known, news, page):
+        if known and not self._is_whole(known, news, first):
             known = {}
-            merged, page = await self._pages(answer, known)
+            merged = await self._news(first, known)
         if not known:
-            merged = await self._counted(answer, merged, page)
+            merged = await self._counted(first, merged)
             self._full_at = self.now()
-        self._first_page = fingerprint
+        self._first_page, self._goes_on = raw.fingerprint, bool(first.more)
         if last is None or merged != last.tags:
             self._last = Catalogue(merged, tuple(sorted(merged)), self.vendor.tells_moves)
         return self._last or Catalogue({})
 
-    async def _counted(self, answer: Answer, tags: dict[str, ListedTag], page: Page) -> dict[str, ListedTag]:
+    async def _counted(self, first: Page, tags: dict[str, ListedTag]) -> dict[str, ListedTag]:
         """Read a list again that has not as many tags as the registry counts: one may have slipped between pages."""
-        if page.total is None or page.total - len(tags) == self._uncounted:
+        if first.total is None or first.total - len(tags) == self._uncounted:
             return tags
-        tags, page = await self._pages(answer, {})
-        self._uncounted = (page.total or 0) - len(tags)
+        tags = await self._news(first, {})
+        self._uncounted = first.total - len(tags)
         return tags
 
-    def _is_whole(self, known: Mapping[str, ListedTag], news: Mapping[str, ListedTag], page: Page) -> bool:
+    def _is_whole(self, known: Mapping[str, ListedTag], news: Mapping[str, ListedTag], first: Page) -> bool:
         """Check that nothing was deleted: by the registry's count, and by what should have been among the new."""
-        if page.total is not None and page.total - self._uncounted != len(known.keys() | news.keys()):
+        if first.total is not None and first.total - self._uncounted != len(known.keys() | news.keys()):
             return False
         oldest = min((tag.pushed for tag in news.values() if tag.pushed), default=None)
         return oldest is None or not any(
             tag.pushed and tag.pushed > oldest for name, tag in known.items() if name not in news
         )
 
-    async def _pages(self, answer: Answer, known: Mapping[str, ListedTag]) -> tuple[dict[str, ListedTag], Page]:
+    async def _news(self, first: Page, known: Mapping[str, ListedTag]) -> dict[str, ListedTag]:
         """Read on from a first page, up to one that ends with what is known."""
-        first = page = self._decode(answer)
+        page = first
         news = {tag.name: tag for tag in reversed(page.tags)}
         for _ in range(_MOST_PAGES):
-            url = self._next(answer, page)
-            if url is None or (page.tags and known.get(page.tags[-1].name) == page.tags[-1]):
-                return news, first
-            answer = await self._ask(url)
-            page = self._decode(answer)
-            if page.tags and news.keys() >= {tag.name for tag in page.tags} and self._next(answer, page) is not None:
+            if not page.more or (page.tags and known.get(page.tags[-1].name) == page.tags[-1]):
+                return news
+            page = (await self.pages.get(page.more)).decode()
+            if page.tags and page.more and news.keys() >= {tag.name for tag in page.tags}:
                 raise RegistryError("repeats itself in its tag list, which would never end")
             news |= {tag.name: tag for tag in reversed(page.tags) if tag.name not in news}
         raise RegistryError(f"lists more than {_MOST_PAGES} pages of tags: that is not read")
-
-    def _more(self, answer: Answer) -> bool:
-        return self._next(answer, self._decode(answer)) is not None
-
-    def _next(self, answer: Answer, page: Page) -> URL | None:
-        return next_page(answer, page.more)
-
-    async def _ask(self, url: URL) -> Answer:
-        limit = _PAGE_BYTES
-        match self.vendor.identity:
-            case Identity.REGISTRY:
-                answer = await self.endpoint.ask("GET", url, self.access, {}, limit)
-            case Identity.BASIC:
-                answer = await self.endpoint.ask_unasked(url, self.access, limit, login=True)
-            case Identity.NOBODY:
-                answer = await self.endpoint.ask_unasked(url, self.access, limit, login=False)
-        if answer.status >= 500:  # noqa: PLR2004 - the server's fault
-            raise RegistryError(f"gives no tag list by its API {self.vendor.name} (status {answer.status})")
-        if answer.status != _OK:
-            raise _Refused(f"refuses its API {self.vendor.name} (status {answer.status})")
-        return answer
-
-    def _decode(self, answer: Answer) -> Page:
-        try:
-            return self.vendor.decode(answer.body)
-        except Malformed as error:
-            raise _Refused(f"gives by its API {self.vendor.name} a list that is none: {error}") from None

@@ -4,17 +4,22 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from updater.adapters.registry.auth import Access
 from updater.adapters.registry.catalogue import CatalogueReader
+from updater.adapters.registry.clouds import Place
+from updater.adapters.registry.clouds.tags import CloudLists, CloudPages
 from updater.adapters.registry.credentials import Credentials, Sources
 from updater.adapters.registry.endpoint import Endpoint
 from updater.adapters.registry.helm_repository import HelmRepository, helm_settings
 from updater.adapters.registry.metadata import Metadata
 from updater.adapters.registry.observer import Observer
+from updater.adapters.registry.pages import HttpPages, Pages
 from updater.adapters.registry.recognition import Recognition
 from updater.adapters.registry.remote import RemoteRepository
+from updater.adapters.registry.vendors import CloudVendor, HttpVendor, Vendor
 from updater.domain.candidates import Snapshot
 from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled
 from updater.domain.image import Repository
@@ -56,6 +61,7 @@ class RegistryClient:
         self._observers: dict[PollKey, Observer] = {}
         self._recognitions: dict[RegistrySettings, Recognition] = {}
         self._readers: dict[tuple[PollKey, RegistrySettings], CatalogueReader] = {}
+        self._cloud_lists = CloudLists()
         self._helm_repositories: dict[tuple[RegistrySettings, CredentialSource | None], HelmRepository] = {}
 
     async def observe(self, key: PollKey, wants: Wants) -> Snapshot:
@@ -156,12 +162,24 @@ class RegistryClient:
         vendor = await self._recognitions[settings].vendor(self._endpoint(settings), access)
         if vendor is None:
             return None
-        at = replace(settings, name=f"{settings.name} API", api_url=vendor.base) if vendor.base else settings
         if (key, settings) not in self._readers:
-            self._readers[key, settings] = CatalogueReader(vendor, self._endpoint(at), access, self._now)
-        reader = self._readers[key, settings]
-        reader.endpoint = self._endpoint(at)
-        return reader
+            pages = self._pages(vendor, settings, access)
+            if pages is None:
+                return None
+            reader = CatalogueReader(vendor, pages, key.repository, settings.name, self._now)
+            self._readers[key, settings] = reader
+        return self._readers[key, settings]
+
+    def _pages(self, vendor: Vendor, settings: RegistrySettings, access: Access) -> Pages | None:
+        """Return the registry's own list of a repository; None for a cloud's, when we are not known to the cloud."""
+        if isinstance(vendor, HttpVendor):
+            at = replace(settings, name=f"{settings.name} API", api_url=vendor.base) if vendor.base else settings
+            return HttpPages(vendor, self._endpoint(at), access)
+        if not isinstance(vendor, CloudVendor) or access.source is None or access.source.kind is not vendor.cloud:
+            return None
+        tags = self._cloud_lists.of(vendor.cloud, Place.of(settings))
+        turn = partial(self._endpoint(settings).turn, access)
+        return CloudPages(tags, access.name, turn) if tags else None
 
     def _settings(self, key: PollKey) -> RegistrySettings:
         if key.repository.is_helm:

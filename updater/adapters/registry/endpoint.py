@@ -108,6 +108,14 @@ class Endpoint:
         """False while it is left alone because it fails again and again."""
         return not self._breaker.is_open
 
+    async def turn(self, access: Access) -> None:
+        """Wait until somebody may ask once more, to ask at another place than the registry.
+
+        Raises:
+            RegistryThrottled: the registry asked to be left alone for now.
+        """
+        await self._pace(access).limiter.turn()
+
     async def close(self) -> None:
         await self._transport.close()
 

@@ -115,7 +115,10 @@ class SqliteStore:
             rows = await connection.execute_fetchall(
                 "SELECT tag, digest, first_seen, pushed FROM tags WHERE host = ? AND repository = ?", place
             )
-            known = {tag: _Tag(*row) for tag, *row in typed_rows(rows, tuple[str, str, int | None, int | None])}
+            known = {
+                tag: _Tag(digest, seen, pushed)
+                for tag, digest, seen, pushed in typed_rows(rows, tuple[str, str, int | None, int | None])
+            }
             merged = _merged(known, snapshot)
             changed = [(*place, tag, *row) for tag, row in merged.items() if known.get(tag) != row]
             gone = [(*place, tag) for tag in known.keys() - merged.keys()] if snapshot.listed else []

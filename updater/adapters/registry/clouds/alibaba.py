@@ -94,21 +94,26 @@ def is_offered(environment: Mapping[str, str]) -> bool:
     return any(all(environment.get(name) for name in names) for names in (_KEY, _ROLE))
 
 
+def is_enterprise(host: str) -> bool:
+    return _PERSONAL.fullmatch(host) is None and _ENTERPRISE.fullmatch(host) is not None
+
+
 async def login(http: CloudHttp, environment: Mapping[str, str], host: str) -> tuple[Login, float]:
-    personal = _PERSONAL.fullmatch(host)
-    enterprise = None if personal else _ENTERPRISE.fullmatch(host)
-    matched = personal or enterprise
+    api = await open_api(http, environment, host)
+    return await _enterprise(api, environment, host) if is_enterprise(host) else await _personal(api)
+
+
+async def open_api(http: CloudHttp, environment: Mapping[str, str], host: str) -> "Api":
+    """Return the API of a registry's region, to be asked with a key that is good for an hour."""
+    matched = _PERSONAL.fullmatch(host) or _ENTERPRISE.fullmatch(host)
     if matched is None:
         raise ValueError(host)
     region = matched["region"] or matched.groupdict().get("own_region") or ""
-    api = _Api(http, _endpoint(environment, "CR", f"cr.{region}.aliyuncs.com"), await _key(http, environment))
-    if enterprise is None:
-        return await _personal(api)
-    return await _enterprise(api, environment, enterprise["instance"], region)
+    return Api(http, _endpoint(environment, "CR", f"cr.{region}.aliyuncs.com"), await _key(http, environment))
 
 
-async def _enterprise(api: "_Api", environment: Mapping[str, str], name: str, region: str) -> tuple[Login, float]:
-    instance = environment.get("ALIBABA_CLOUD_ACR_INSTANCE_ID") or await _instance(api, name, region)
+async def _enterprise(api: "Api", environment: Mapping[str, str], host: str) -> tuple[Login, float]:
+    instance = await instance_of(api, environment, host)
     answer = await api.call("GetAuthorizationToken", "2018-12-01", _Enterprise, {"InstanceId": instance})
     if not answer.is_success or not answer.authorization_token:
         raise RegistryAuthError(f"Alibaba Cloud gives no token for instance {instance} ({answer.code[:100]})")
@@ -116,8 +121,15 @@ async def _enterprise(api: "_Api", environment: Mapping[str, str], name: str, re
     return login, max(answer.expire_time / 1000 - time.time(), _SHORTEST)
 
 
-async def _instance(api: "_Api", name: str, region: str) -> str:
+async def instance_of(api: "Api", environment: Mapping[str, str], host: str) -> str:
     """Find the id of an instance, of which the host has the name only."""
+    named = environment.get("ALIBABA_CLOUD_ACR_INSTANCE_ID")
+    if named:
+        return named
+    matched = _ENTERPRISE.fullmatch(host)
+    if matched is None:
+        raise ValueError(host)
+    name, region = matched["instance"], matched["region"]
     answer = await api.call("ListInstance", "2018-12-01", _Instances, {"InstanceName": name, "PageSize": "100"})
     found = [each.instance_id for each in answer.instances if each.instance_name == name]
     if len(found) != 1:
@@ -128,7 +140,7 @@ async def _instance(api: "_Api", name: str, region: str) -> str:
     return found[0]
 
 
-async def _personal(api: "_Api") -> tuple[Login, float]:
+async def _personal(api: "Api") -> tuple[Login, float]:
     data = (await api.call("GetAuthorizationToken", "2016-06-07", _Personal, {}, path="/tokens")).data
     login = Login(data.temp_user_name, secret(data.authorization_token))
     return login, max(data.expire_date / 1000 - time.time(), _SHORTEST)
@@ -172,7 +184,7 @@ def _endpoint(environment: Mapping[str, str], service: str, usual: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Api:
+class Api:
     """The registry's API, with the third version of signatures."""
 
     http: CloudHttp

@@ -8,7 +8,8 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from updater.formats.docker_config import Login
 from updater.redaction import redact
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
     from botocore.config import Config
 
 _HOST = re.compile(
@@ -47,11 +49,12 @@ def is_offered(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in _OFFERED_BY)
 
 
+def account_of(host: str) -> str:
+    return _matched(host)["account"]
+
+
 async def login(host: str) -> tuple[Login, float]:
-    matched = _HOST.fullmatch(host)
-    if matched is None:
-        raise ValueError(host)
-    token, expires = await asyncio.to_thread(_authorization, matched["region"], fips=bool(matched["fips"]))
+    token, expires = await asyncio.to_thread(_authorization, host)
     try:
         parsed = Login.parse(base64.b64decode(token).decode())
     except (binascii.Error, UnicodeDecodeError):
@@ -62,17 +65,49 @@ async def login(host: str) -> tuple[Login, float]:
     return parsed, max((expires - datetime.now(UTC)).total_seconds(), _SHORTEST)
 
 
-def _authorization(region: str, *, fips: bool) -> tuple[str, datetime]:
+def _matched(host: str) -> re.Match[str]:
+    matched = _HOST.fullmatch(host)
+    if matched is None:
+        raise ValueError(host)
+    return matched
+
+
+def _authorization(host: str) -> tuple[str, datetime]:
     """Ask ECR for an authorization token, which holds for all registries that we may read in the region."""
+    with translated():
+        answer = open_client(host).get_authorization_token()
+    try:
+        data = answer["authorizationData"][0]
+        return data["authorizationToken"], data["expiresAt"]
+    except (KeyError, IndexError):
+        raise RegistryError("ECR gives an answer that is not understood") from None
+
+
+def open_client(host: str) -> "BaseClient":
+    """Open a client for a registry's region, to be used by threads; within `translated`."""
+    from botocore.config import Config  # noqa: PLC0415 - an extra, and slow to import
+    from botocore.session import Session  # noqa: PLC0415
+
+    matched = _matched(host)
+    config = _config(Config, fips=bool(matched["fips"]))
+    return Session().create_client("ecr", region_name=matched["region"], config=config)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Say in our words what goes wrong between AWS, its library and the environment.
+
+    Raises:
+        Misconfigured: the library, or an identity, is missing.
+        RegistryAuthError: AWS refuses.
+        RegistryError: it does not answer.
+    """
     try:
         from botocore import exceptions  # noqa: PLC0415 - an extra, and slow to import
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.session import Session  # noqa: PLC0415
     except ImportError:
         raise Misconfigured("credentials aws need a library: install updater[aws]") from None
     try:
-        client = Session().create_client("ecr", region_name=region, config=_config(Config, fips=fips))
-        answer = client.get_authorization_token()
+        yield
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.ProfileNotFound) as error:
         raise Misconfigured(
             f"credentials aws: the environment offers no identity ({_short(error)}): give the ServiceAccount a role, "
@@ -82,11 +117,6 @@ def _authorization(region: str, *, fips: bool) -> tuple[str, datetime]:
         raise _refused(error.response, error.operation_name) from None
     except (exceptions.BotoCoreError, exceptions.HTTPClientError, OSError) as error:
         raise RegistryError(f"AWS did not answer: {_short(error)}") from None
-    try:
-        data = answer["authorizationData"][0]
-        return data["authorizationToken"], data["expiresAt"]
-    except (KeyError, IndexError):
-        raise RegistryError("ECR gives an answer that is not understood") from None
 
 
 def _config(kind: "type[Config]", *, fips: bool) -> "Config":
@@ -105,7 +135,7 @@ def _refused(response: Mapping[str, Mapping[str, object]], operation: str) -> Re
     text = f"AWS refuses {operation} ({code}{f': {reason}' if reason else ''})"
     if code in _BUSY or (isinstance(status, int) and status >= 500):  # noqa: PLR2004 - the server's fault
         return RegistryError(text)
-    return RegistryAuthError(f"{text}: check the role, its trust, and that it may ecr:GetAuthorizationToken")
+    return RegistryAuthError(f"{text}: check the role, its trust, and that it may ecr:{operation}")
 
 
 def _short(error: object) -> str:
