@@ -286,6 +286,32 @@ async def test_many_nudges_are_one_look() -> None:
     assert len(desk.registry.asked[-1][1].hints) == 100
 
 
+async def test_storm_of_webhooks_is_remembered_no_further_than_it_helps() -> None:
+    desk = Desk()
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        for number in range(5_000):
+            poller.nudge(tracked().images[0].poll.repository, f"v{number}")
+        await asyncio.sleep(20)
+    assert len(desk.registry.asked) == 2
+    assert len(desk.registry.asked[-1][1].hints) == 1000
+
+
+async def test_application_that_goes_away_during_a_look_leaves_nothing_behind() -> None:
+    desk = Desk(TimedRegistry(delay=3))
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+        await desk.inbox.put(ApplicationGone(tracked().name))
+        await asyncio.sleep(20)
+        assert poller.nudge(tracked().images[0].poll.repository) == 0
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(5)
+    assert [time for time, _ in desk.registry.asked] == [0, 21]
+    assert len(desk.observed()) == 1
+
+
 async def test_nudge_during_a_look_brings_another_after_it() -> None:
     """What was pushed while a list was read may have come too late for it."""
     desk = Desk(TimedRegistry(delay=3))

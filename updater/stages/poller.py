@@ -45,6 +45,8 @@ _LONGEST_UNAUTHORIZED = timedelta(minutes=5)
 """Somebody has to mend it, and wants to see that it is; more often, and the registry may lock the account."""
 _SPREAD = 0.1
 """Part of a wait that a poll's own place may take off."""
+_MOST_HINTS = 1000
+"""Tags; who names more of them before the next look has it find out by itself."""
 _BETWEEN_HINTED_LOOKS = 5.0
 """Seconds between two looks at a repository, however many webhooks speak of it."""
 
@@ -125,6 +127,7 @@ class Poller:
     longest_interval: float = 0
     """Seconds to which `interval` is stretched at most while nothing happens; 0: never."""
     _polls: dict[PollKey, _Poll] = field(default_factory=dict)
+    _of_repository: dict[Repository, dict[PollKey, _Poll]] = field(default_factory=dict)
 
     async def run(self) -> None:
         stored = await self.due_times.due_times() if self.remember_due_times else {}
@@ -149,9 +152,10 @@ class Poller:
 
         Many nudges become one look. Return how many polls it concerns: several identities may read the repository.
         """
-        concerned = [poll for key, poll in self._polls.items() if key.repository == repository]
+        concerned = self._of_repository.get(repository, {}).values()
         for poll in concerned:
-            poll.hints |= {tag} if tag else set()
+            if tag and len(poll.hints) < _MOST_HINTS:
+                poll.hints.add(tag)
             poll.hinted_at = self.now()
             poll.want_at(max(asyncio.get_running_loop().time(), poll.asked_at + _BETWEEN_HINTED_LOOKS))
         return len(concerned)
@@ -200,6 +204,7 @@ class Poller:
             if poll is None:
                 due = self._first_due(key, stored.get(key))
                 poll = self._polls[key] = _Poll(key, {}, due, first_due=due)
+                self._of_repository.setdefault(key.repository, {})[key] = poll
                 poll.task = tasks.create_task(self._poll_for_ever(poll), name=f"poll {key.repository}")
             poll.subscribers[tracked.name] = Wants.union(each)
             grouped = {image.alias for image in tracked.images if image.group and image.poll == key}
@@ -214,6 +219,7 @@ class Poller:
             poll.forget_shared(name, keep=())
             if not poll.subscribers:
                 del self._polls[poll.key]
+                del self._of_repository[poll.key.repository][poll.key]
                 if poll.task is not None:
                     poll.task.cancel()
                 self.registry.forget(poll.key)

@@ -260,6 +260,15 @@ async def test_moved_tag_is_found_within_ten_minutes_without_a_webhook(registry:
     assert builds[0].created == JANUARY + timedelta(days=1)
 
 
+async def test_moved_tag_is_found_though_the_clock_was_set_back(registry: FaultyRegistry) -> None:
+    registry.push(NAME, "a")
+    async with desk(registry) as at:
+        await at.look(NEWEST_BUILD)
+        moved = registry.push(NAME, "a", JANUARY + timedelta(days=1))
+        at.later(days=-1)
+        assert digests(await at.look(NEWEST_BUILD)) == {"a": moved}
+
+
 async def test_100_applications_on_one_repository_cost_one_request_a_round(registry: FaultyRegistry) -> None:
     for name in ("v1.0.0", "v1.1.0"):
         registry.push(NAME, name)

@@ -184,6 +184,13 @@ async def test_marker_that_vanished_between_two_pages_begins_the_list_anew(regis
         assert {tag.name for tag in (await at.look(Policy())).tags} == set(TAGS)
 
 
+async def test_token_that_expires_between_two_pages_is_renewed(registry: FaultyRegistry) -> None:
+    registry.plan(faults.expired, query="last=")
+    async with desk(registry) as at:
+        assert len((await at.look(Policy())).tags) == len(registry.repositories[NAME].tags)
+    assert [asked.path for asked in registry.asked].count("/token") == 2
+
+
 async def test_marker_that_always_vanishes_is_said(registry: FaultyRegistry) -> None:
     async with desk(registry) as at:
         registry.plan(faults.status(404), query="last=", times=10)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from tests.adapters.registry.desk import NAME, NEWEST_BUILD, Desk, desk, digests, tag
@@ -110,6 +111,23 @@ async def test_old_tag_that_was_deleted_is_gone_within_the_hour(registry: Vendor
         registry.delete(NAME, "v0")
         at.later(hours=1)
         assert "v0" not in {each.name for each in (await at.look(NEWEST_PUSH)).tags}
+
+
+@pytest.mark.parametrize("registry", BESIDE, indirect=True)
+async def test_tag_that_slips_between_two_pages_while_another_is_deleted_is_not_missed(
+    registry: VendorRegistry,
+) -> None:
+    async def delete(_registry: FaultyRegistry, request: web.Request) -> web.StreamResponse:
+        registry.delete(NAME, "v8")
+        return await registry.healthy(request)
+
+    async with desk(registry, api=registry.vendor) as at:
+        await at.look(NEWEST_PUSH)
+        registry.plan(delete, "", query="page=2", admitted=False)
+        at.later(hours=1)
+        kept = {f"v{day}" for day in range(10)} - {"v8"}
+        assert {each.name for each in (await at.look(NEWEST_PUSH)).tags} >= kept
+        assert {each.name for each in (await at.look(NEWEST_PUSH)).tags} == kept
 
 
 @pytest.mark.parametrize("registry", TELLING_MOVES, indirect=True)

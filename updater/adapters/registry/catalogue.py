@@ -14,6 +14,7 @@ from updater.adapters.registry.pages import Pages, Refused
 from updater.adapters.registry.vendors import Vendor
 from updater.domain.errors import RegistryAuthError, RegistryError
 from updater.domain.image import Repository
+from updater.domain.rhythm import is_over
 from updater.formats.vendor_tags import ListedTag, Page
 
 log = structlog.get_logger()
@@ -61,7 +62,7 @@ class CatalogueReader:
         Raises:
             RegistryError: it should be there, and could not be read to its end.
         """
-        if self._refused_at is not None and self.now() - self._refused_at < _TRIED_AGAIN_AFTER:
+        if not is_over(self._refused_at, _TRIED_AGAIN_AFTER, self.now()):
             return None
         try:
             catalogue = await self._read()
@@ -91,32 +92,43 @@ class CatalogueReader:
     async def _read(self) -> Catalogue:
         last = self._last
         raw = await self.pages.get("")
-        is_due = self._full_at is None or self.now() - self._full_at >= _FULL_EVERY
+        is_due = is_over(self._full_at, _FULL_EVERY, self.now())
         goes_on = self._goes_on and (is_due or not self.vendor.newest_first)
         if last is not None and raw.fingerprint and raw.fingerprint == self._first_page and not goes_on:
             return last
         first = raw.decode()
         known = last.tags if last is not None and self.vendor.newest_first and not is_due else {}
-        news = await self._news(first, known)
-        merged = {**known, **news}
-        if known and not self._is_whole(known, news, first):
-            known = {}
-            merged = await self._news(first, known)
-        if not known:
-            merged = await self._counted(first, merged)
+        news = await self._news(first, known) if known else {}
+        if known and self._is_whole(known, news, first):
+            merged = {**known, **news}
+        else:
+            merged = await self._all(first)
             self._full_at = self.now()
         self._first_page, self._goes_on = raw.fingerprint, bool(first.more)
         if last is None or merged != last.tags:
             self._last = Catalogue(merged, tuple(sorted(merged)), self.vendor.tells_moves)
         return self._last or Catalogue({})
 
-    async def _counted(self, first: Page, tags: dict[str, ListedTag]) -> dict[str, ListedTag]:
-        """Read a list again that has not as many tags as the registry counts: one may have slipped between pages."""
-        if first.total is None or first.total - len(tags) == self._uncounted:
-            return tags
+    async def _all(self, first: Page) -> dict[str, ListedTag]:
+        """Read the whole list, and once more from its beginning when a tag is missing.
+
+        What is deleted while a list is read moves the tags behind it to pages that were read before; twice the same one
+        is not missed. A tag that was deleted in between is found to be gone by the next look.
+        """
         tags = await self._news(first, {})
-        self._uncounted = first.total - len(tags)
-        return tags
+        if not self._misses(first, tags):
+            return tags
+        first = (await self.pages.get("")).decode()
+        again = await self._news(first, {})
+        if first.total is not None:
+            self._uncounted = first.total - len(again)
+        return {**tags, **again} if first.more else again
+
+    def _misses(self, first: Page, tags: Mapping[str, ListedTag]) -> bool:
+        """Say whether there are fewer tags than the registry counts, or than there were."""
+        if first.total is not None and first.total - len(tags) != self._uncounted:
+            return True
+        return bool(first.more and self._last and self._last.tags.keys() - tags.keys())
 
     def _is_whole(self, known: Mapping[str, ListedTag], news: Mapping[str, ListedTag], first: Page) -> bool:
         """Check that nothing was deleted: by the registry's count, and by what should have been among the new."""

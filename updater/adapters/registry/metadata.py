@@ -12,6 +12,7 @@ from updater.adapters.registry.remote import RemoteRepository
 from updater.domain.candidates import Build
 from updater.domain.errors import RegistryError, RegistryThrottled
 from updater.domain.platform import Platform, matches
+from updater.domain.rhythm import is_over
 from updater.formats.oci import ImageManifest, Index, Manifest, NoImage
 from updater.ports import ImageMetadata
 
@@ -119,7 +120,7 @@ class Metadata:
             pointer = self._pointers.get(tag)
             if pointer is not None:
                 every = _MOVING_CHECKED_EVERY if pointer.moves else _CHECKED_EVERY
-                if now - pointer.checked_at >= every:
+                if is_over(pointer.checked_at, every, now):
                     due.append((not pointer.moves, pointer.checked_at, tag))
         return [tag for *_, tag in sorted(due)[: max(_FEWEST_CHECKS, len(tags) // _ROUNDS_FOR_ALL)]]
 

@@ -153,7 +153,7 @@ class Observer:
             self._shrunk = None
             return
         now, first = self.now(), self._shrunk
-        if first is None or not first.names.issubset(names):
+        if first is None or now < first.seen_at or not first.names.issubset(names):
             first = self._shrunk = _Shrunk(now, frozenset(names))
         left = _CONFIRMED_AFTER - (now - first.seen_at)
         if left > timedelta():
