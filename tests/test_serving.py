@@ -17,7 +17,7 @@ from tests.fakes.cluster import helm_application
 from tests.fakes.house import House, eventually, now
 from updater.adapters.metrics.counting import Metrics
 from updater.adapters.secret_texts import SecretTexts
-from updater.domain.errors import Misconfigured, PushRefused, RegistryError
+from updater.domain.errors import Misconfigured, PushRefused, RegistryError, StoreError
 from updater.domain.measurements import (
     BatchPushed,
     NotificationEnded,
@@ -235,6 +235,19 @@ async def test_network_reads_nothing_without_the_token(house: House, authorizati
         for path in (*COLLECTIONS, "openapi.json", "applications/argocd/one"):
             async with client.get(f"/api/v1/{path}", headers={"Authorization": authorization}) as answer:
                 assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+async def test_database_that_cannot_be_read_is_told_as_json(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken() -> None:
+        raise StoreError("database /x: damaged")
+
+    house.cluster.put(helm_application("one", IMAGE))
+    async with shown(house) as client:
+        await house.hear("image.updated")
+        monkeypatch.setattr(house.store, "due_times", broken)
+        async with client.get("/api/v1/images", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+            assert (answer.status, set(await answer.json())) == (503, {"error"})
+    assert "/x" in str(house.said("api.failed"))
 
 
 async def test_there_is_no_api_on_the_network_unless_there_is_a_token(house: House) -> None:

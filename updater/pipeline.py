@@ -89,6 +89,8 @@ class Pipeline:
     """Seconds to end in."""
     queues: Mapping[str, Callable[[], int]] = field(default_factory=dict)
     """How much waits between two stages, by the name of the later one."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the end has begun."""
     companions: Sequence[Companion] = ()
     """They end after the last write; a single round does without them."""
 
@@ -102,6 +104,7 @@ class Pipeline:
             rounds = tasks.create_task(self._summarise(), name="rounds")
             await stop.wait()
             log.info("daemon.stopping", grace_seconds=self.grace)
+            self.stopping.set()
             rounds.cancel()
             await self._end(stages)
             for companion in reversed(companions):

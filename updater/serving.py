@@ -13,7 +13,8 @@ from updater.adapters.metrics.counting import Metrics
 from updater.adapters.metrics.state import State
 from updater.adapters.notifications import HttpDestination, Word
 from updater.adapters.secret_texts import SecretTexts
-from updater.domain.errors import Misconfigured
+from updater.adapters.webhook_relay import WebhookRelay
+from updater.domain.errors import Misconfigured, UpdaterError
 from updater.formats.gotemplate import Template, TemplateError
 from updater.formats.notices import NoticeKind, cloud_event, json_body, slack_body, templated_body
 from updater.formats.webhooks import WebhookType
@@ -28,7 +29,7 @@ from updater.web.api import api_routes
 from updater.web.health import Health, Ping
 from updater.web.metrics import metrics_routes
 from updater.web.server import TlsFiles, WebServer
-from updater.web.webhooks import Webhooks, secret_option
+from updater.web.webhooks import PassOn, Webhooks, secret_option
 
 
 def build_overview(pipeline: Pipeline, reporter: Reporter, now: Callable[[], datetime]) -> Overview:
@@ -122,12 +123,14 @@ class Outside:
         routes = self._routes(pings)
         if not chosen.enabled:
             return _server("web", web.listen, routes, _tls("web", web.tls_cert, web.tls_key))
-        webhooks = self._webhooks()
-        webhooks.say_what_is_on()
         tls = None if chosen.disable_tls else _tls("webhooks", chosen.tls_cert or _inherited(), chosen.tls_key)
+        relays = [WebhookRelay(chosen.relay, tls.certificate if tls else None)] if chosen.relay else []
+        webhooks = self._webhooks(relays[0].pass_on if relays else None)
+        webhooks.say_what_is_on()
         if chosen.listen == web.listen:
-            return _server("webhooks", chosen.listen, [*routes, *webhooks.routes()], tls)
+            return [*relays, *_server("webhooks", chosen.listen, [*routes, *webhooks.routes()], tls)]
         return [
+            *relays,
             *_server("web", web.listen, routes, _tls("web", web.tls_cert, web.tls_key)),
             *_server("webhooks", chosen.listen, webhooks.routes(), tls),
         ]
@@ -135,12 +138,16 @@ class Outside:
     def _routes(self, pings: Mapping[str, Ping]) -> list[RouteDef]:
         token = self.settings.web.api_token
         return [
-            *Health({"cluster": self.pipeline.watcher.ping, **pings}).routes(),
+            *Health({"daemon": self._goes_on, "cluster": self.pipeline.watcher.ping, **pings}).routes(),
             *metrics_routes(self.metrics.exposition),
             *(api_routes(self.overview.reporter, self.overview, self._reader(token)) if token else ()),
         ]
 
-    def _webhooks(self) -> Webhooks:
+    async def _goes_on(self) -> None:
+        if self.pipeline.stopping.is_set():
+            raise UpdaterError("it is about to end")
+
+    def _webhooks(self, relay: PassOn | None) -> Webhooks:
         chosen = self.settings.webhooks
         tokens = None
         if chosen.gar_audience:
@@ -152,6 +159,8 @@ class Outside:
             require_secret=chosen.require_secret,
             tokens=tokens,
             rate_limit=chosen.rate_limit,
+            relay=relay,
+            stopping=self.pipeline.stopping.is_set,
             measure=self.metrics.measure,
         )
 

@@ -33,10 +33,14 @@ async def test_push_is_written_though_no_poll_is_due(tmp_path: Path) -> None:
                 assert (alive.status, ready.status) == (200, 200)
             await place.push("v2.0")
             await daemon.wait_for("image.updated", to="v2.0", patience=120)
+            async with session.get(f"http://{server[0]}/metrics") as metrics:
+                series = await metrics.text()
             told = [str(said.event["event"]) for said in daemon.said]
             assert SECRET not in str(daemon.said)
     steps = ["webhook.received", "image.observed", "image.update_decided", "write_back.pushed", "image.updated"]
     after = told[told.index("image.up_to_date") :]
     assert [after.index(step) for step in steps] == sorted(after.index(step) for step in steps)
+    assert 'updater_webhooks_total{status="200",type="distribution"}' in series
+    assert "updater_push_seconds_count 1.0" in series
     assert place.commits() == 2
     assert "value: v2.0" in place.file()

@@ -240,6 +240,12 @@ async def test_token_of_google_lets_pub_sub_in(
     assert len(nudged) == valid
 
 
+async def test_webhook_that_comes_at_the_end_is_not_taken(nudged: Nudged, clock: Clock) -> None:
+    async with door(nudged, clock, stopping=lambda: True) as client:
+        status, _ = await post(client, f"/webhook/docker.io?secret={SECRET}", HUB)
+    assert (status, nudged) == (503, [])
+
+
 async def test_what_is_on_and_off_is_said(nudged: Nudged, clock: Clock) -> None:
     webhooks = Webhooks(nudged.nudge, {WebhookType.HARBOR: SECRET}, as_written)
     with capture_logs() as logs:

@@ -114,6 +114,8 @@ class _Loading:
                 "webhooks.gar_audience and webhooks.gar_service_account need each other: anybody can have a token of "
                 "Google's for an audience, and only the account tells whose it is",
             )
+        if webhooks.relay and webhooks.relay.host is None:
+            self.problems.append(f"webhooks.relay is {webhooks.relay!r}, which names no host: write host:port")
         for section, tls in (("web", settings.web), ("webhooks", webhooks)):
             if tls.tls_key is not None and tls.tls_cert is None:
                 self.problems.append(f"{section}.tls_key is set, and no certificate: set {section}.tls_cert too")

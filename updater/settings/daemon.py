@@ -220,6 +220,8 @@ class Webhooks(_Section, frozen=True):
     """Address of the account that Pub/Sub signs as: anybody can have a token of Google's for any audience."""
     gar_keys: str = "https://www.googleapis.com/oauth2/v3/certs"
     """Where Google's public keys are read."""
+    relay: Listen = Listen("")
+    """Host and port under which all replicas are found, a headless Service; webhooks are passed on to them."""
     rate_limit: Number = 0
     """Webhooks an hour that are acted on, after a burst of ten; 0: no limit."""
 

@@ -67,7 +67,7 @@ def api_routes(reports: Reports, lists: Lists, token: ReadToken | None = None) -
         return _answer(describe())
 
     def guarded(handler: Handler) -> Handler:
-        return handler if token is None else _guarded(handler, token)
+        return _answering(handler if token is None else _guarded(handler, token))
 
     return [
         web.get("/api/v1/openapi.json", guarded(description)),
@@ -104,14 +104,21 @@ async def _listen(runner: web.AppRunner, socket: Path) -> bool:
     return True
 
 
+def _answering(handler: Handler) -> Handler:
+    async def answering(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except UpdaterError as error:
+            log.warning("api.failed", path=request.path, reason=str(error))
+            return _answer({"error": "what is asked for cannot be read now: the log has the reason"}, 503)
+
+    return answering
+
+
 def _guarded(handler: Handler, token: ReadToken) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        try:
-            expected = await token()
-        except UpdaterError as error:
-            log.warning("api.uncheckable", reason=str(error))
-            return _answer({"error": "the token cannot be read now"}, 503)
+        expected = await token()
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected.encode()):
             answer = _answer({"error": "present web.api_token as a bearer token"}, 401)
             answer.headers["WWW-Authenticate"] = "Bearer"

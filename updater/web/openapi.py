@@ -118,7 +118,7 @@ def _operation(
     responses = {
         "200": _response(text, schema),
         "401": _response("The token is missing or another one", _error()),
-        "503": _response("The token cannot be read now", _error()),
+        "503": _response("The database, or the token, cannot be read now", _error()),
         **(more or {}),
     }
     return {"operationId": name, "summary": text, "responses": responses}

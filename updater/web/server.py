@@ -110,7 +110,7 @@ class WebServer:
         context = self.tls.context if self.tls else None
         await web.TCPSite(runner, self.listen.host, self.listen.port, ssl_context=context).start()
         self.addresses = [(address[0], address[1]) for address in runner.addresses]
-        listening = [f"{host}:{port}" for host, port in self.addresses]
+        listening = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.addresses]
         log.info("web.listening", section=self.section, addresses=listening, tls=bool(self.tls))
         while True:
             await asyncio.sleep(_BETWEEN_LOOKS)

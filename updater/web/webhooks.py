@@ -42,6 +42,14 @@ class TokenCheck(Protocol):
     async def is_valid(self, token: str) -> bool: ...
 
 
+RELAYED = "X-Updater-Relayed"
+"""The mark of a webhook that another replica passed on."""
+_OF_THE_CONNECTION = frozenset(
+    {"host", "connection", "keep-alive", "content-length", "transfer-encoding", "expect", "te", "trailer", "upgrade"},
+)
+
+PassOn = Callable[[str, Mapping[str, str], bytes], None]
+"""Takes path, headers and body of a webhook for other replicas, at once."""
 ReadSecret = Callable[[str], Awaitable[str]]
 """Returns the text that a setting refers to."""
 
@@ -112,6 +120,10 @@ class Webhooks:
     tokens: TokenCheck | None = None
     """Of Google; None: they are not understood."""
     rate_limit: int = 0
+    stopping: Callable[[], bool] = lambda: False
+    """Tells that nothing is looked at any more."""
+    relay: PassOn | None = None
+    """None: there are no other replicas."""
     clock: Callable[[], float] = time.monotonic
     measure: Measure = unmeasured
     _bucket: Bucket = field(init=False)
@@ -144,13 +156,15 @@ class Webhooks:
             self._count(spelled or "", refused.status)
             return web.Response(status=refused.status, text=f"{refused.text}\n", headers=refused.headers)
         self._count(spelled or "", 200)
-        return web.Response(text="Webhook received and processing\n")
+        return web.Response(text="Webhook received and processing")
 
     def _count(self, spelled: str, status: int) -> None:
         kind = spelled.strip().lower()
         self.measure(WebhookAnswered(kind if kind in {*WebhookType} else "", status))
 
     async def _receive(self, request: web.Request, spelled: str) -> None:
+        if self.stopping():
+            raise Refused(503, "the updater is about to end", {"Retry-After": "30"})
         kind = self._kind(spelled)
         body = await _read(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -169,6 +183,9 @@ class Webhooks:
         self._take_turn(kind)
         self._repetitions.remember(digest, _REMEMBERED_WITHOUT_TIME if kind in _TIMELESS else _REMEMBERED)
         self._act(kind, nudges, request.remote)
+        if self.relay is not None and RELAYED not in request.headers:
+            kept = {name: value for name, value in headers.items() if name not in _OF_THE_CONNECTION}
+            self.relay(request.path_qs, {**kept, RELAYED: "1"}, body)
 
     def _kind(self, spelled: str) -> WebhookType:
         try:

@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import generate_latest
 
 from updater.adapters.metrics.labels import Bounded, owner_labels
@@ -44,6 +51,8 @@ class Metrics:
     owner: Owner = _no_owner
 
     def __post_init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a series beside each other one, which nobody asks for
+
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=self.registry)
 
