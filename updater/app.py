@@ -252,8 +252,11 @@ async def _open_cluster(settings: Settings) -> AsyncIterator[SecretCluster]:
         return
     from updater.adapters.kubernetes.cluster import KubernetesCluster  # noqa: PLC0415 - its import costs seconds
 
-    namespaces = applications.namespaces or (settings.argocd.namespace,)
-    cluster = await KubernetesCluster.open(namespaces, applications.kubeconfig, applications.context)
+    reached = applications.kubeconfig, applications.context
+    if applications.namespaces:
+        cluster = await KubernetesCluster.open(applications.namespaces, *reached)
+    else:
+        cluster = await KubernetesCluster.open_beside(settings.argocd.namespace, *reached)
     try:
         yield cluster
     finally:

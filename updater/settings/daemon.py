@@ -44,7 +44,7 @@ class Applications(_Section, frozen=True):
     directory: Path | None = None
     """The directory, when `source` is `directory`; None for a cluster."""
     namespaces: tuple[NamespacePattern, ...] = ()
-    """Whose Applications are kept up to date: names, globs, or RE2 between slashes; empty: `argocd.namespace` alone."""
+    """Whose Applications are kept up to date: names, globs, or RE2 between slashes; empty: as Argo CD itself."""
     secret_namespaces: tuple[Namespace, ...] = ()
     """Namespaces whose Secrets an Application of any other one may name, too."""
     kubeconfig: Path | None = None

@@ -23,6 +23,7 @@ from updater.adapters.kubernetes.connection import (
     Connection,
     Resource,
 )
+from updater.adapters.kubernetes.enabled import enabled_namespaces
 from updater.adapters.kubernetes.events import event_manifest
 from updater.adapters.kubernetes.lease import renewal_of
 from updater.adapters.kubernetes.reflector import APPLICATION, Kind, Pace, Reflector
@@ -101,9 +102,10 @@ _decode_object = msgspec.json.Decoder(dict[str, object]).decode
 class KubernetesCluster:
     """Implements `ApplicationSource`, `RepositorySecrets` and `ApplicationWriter`."""
 
-    def __init__(self, connection: Connection, namespaces: Sequence[str], pace: Pace) -> None:
+    def __init__(self, connection: Connection, namespaces: Sequence[str], pace: Pace, argocd: str = "") -> None:
         self._connection = connection
         self._namespaces = Namespaces.of(namespaces)
+        self._argocd = argocd
         self._pace = pace
         self._reflectors: set[asyncio.Task[None]] = set()
         self._forbidden: set[str] = set()
@@ -127,6 +129,17 @@ class KubernetesCluster:
         Namespaces.of(namespaces)
         return cls(await Connection.open(kubeconfig, context), namespaces, pace or Pace())
 
+    @classmethod
+    async def open_beside(
+        cls, argocd: str, kubeconfig: Path | None = None, context: str = "", pace: Pace | None = None
+    ) -> "KubernetesCluster":
+        """Do the same for the namespaces that an Argo CD looks after, which are read when events are asked for.
+
+        Raises:
+            Misconfigured: there is no configuration, or it cannot be used.
+        """
+        return cls(await Connection.open(kubeconfig, context), [argocd], pace or Pace(), argocd)
+
     async def close(self) -> None:
         await self._end(self._reflectors)
         await self._connection.close()
@@ -136,6 +149,8 @@ class KubernetesCluster:
         return replica_of(self._connection, namespace, lease, duration, memory)
 
     async def events(self) -> AsyncIterator[ClusterEvent]:
+        if self._argocd:
+            self._namespaces = await enabled_namespaces(self._connection, self._argocd, self._pace)
         queue: asyncio.Queue[ClusterEvent | Exception] = asyncio.Queue(_QUEUE_SIZE)
         unlisted = set(self._namespaces.watched)
         tasks = {asyncio.create_task(self._reflect(each, queue, unlisted), name=f"watch {each}") for each in unlisted}
