@@ -220,6 +220,8 @@ class Poller:
             if not poll.subscribers:
                 del self._polls[poll.key]
                 del self._of_repository[poll.key.repository][poll.key]
+                if not self._of_repository[poll.key.repository]:
+                    del self._of_repository[poll.key.repository]
                 if poll.task is not None:
                     poll.task.cancel()
                 self.registry.forget(poll.key)

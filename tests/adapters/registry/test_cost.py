@@ -10,6 +10,7 @@ from tests.adapters.registry.desk import DIGEST, NAME, NEWEST_BUILD, SEMVER_DIGE
 from tests.fakes.cluster import helm_application
 from tests.fakes.house import eventually
 from tests.fakes.registry import JANUARY, FaultyRegistry, status
+from updater.adapters.registry import auth
 from updater.domain.annotations import track
 from updater.domain.errors import RegistryError
 from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, SignatureChecked
@@ -46,6 +47,19 @@ async def test_repositories_first_looked_at_together_cost_one_challenge(registry
     lists = [asked for asked in registry.asked if asked.path.endswith("/tags/list")]
     assert [asked.authorization for asked in lists].count("") == 1
     assert len(lists) == 20 + 1
+
+
+async def test_more_repositories_than_tokens_are_kept_cost_a_token_each(
+    registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "_MOST_TOKENS", 5)
+    names = [f"team/app-{number}" for number in range(20)]
+    for name in names:
+        registry.push(name, "v1.0.0")
+    async with desk(registry) as at:
+        for _ in range(2):
+            await asyncio.gather(*(at.look(Policy(), name=name) for name in names))
+    assert [asked.path for asked in registry.asked].count("/token") == 20
 
 
 async def test_first_request_that_fails_keeps_nobody_waiting(registry: FaultyRegistry) -> None:

@@ -33,7 +33,7 @@ _SHORTEST_LIFETIME = 60.0
 _LONGEST_LIFETIME = 12 * 3600.0
 _CLIENT = "updater"
 _MOST_TOKENS = 1000
-"""Expired ones are forgotten when there are more."""
+"""Expired ones are forgotten when there are more; never those that are being fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,9 @@ class Authenticator:
 
     def _shared_token(self, key: tuple[_Way, str, Login | None]) -> Shared[str]:
         if key not in self._tokens and len(self._tokens) >= _MOST_TOKENS:
-            self._tokens = {each: token for each, token in self._tokens.items() if not token.expired}
+            self._tokens = {
+                each: token for each, token in self._tokens.items() if token.value is None or not token.expired
+            }
         return self._tokens.setdefault(key, Shared())
 
     async def _fetch_token(self, way: _Way, scope: str, access: Access, login: Login | None) -> tuple[str, float]:
