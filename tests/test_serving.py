@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
+from yarl import URL
 
 from tests.fakes.cluster import helm_application
 from tests.fakes.house import House, eventually, now
@@ -248,6 +249,24 @@ async def test_database_that_cannot_be_read_is_told_as_json(house: House, monkey
         async with client.get("/api/v1/images", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
             assert (answer.status, set(await answer.json())) == (503, {"error"})
     assert "/x" in str(house.said("api.failed"))
+
+
+async def test_token_that_is_no_text_is_refused(house: House) -> None:
+    async with shown(house) as client:
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        writer.write(b"GET /api/v1/images HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\n\r\n")
+        assert b" 401 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("path", ["applications/a/b", "applications/%2e%2e/%00", "applications/%ff/b", "images?limit="])
+async def test_odd_question_gets_an_answer_that_is_described(house: House, path: str) -> None:
+    async with shown(house) as client:
+        address = URL(f"/api/v1/{path}", encoded=True)
+        async with client.get(address, headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+            assert answer.status in (400, 404)
+            assert set(await answer.json()) == {"error"}
 
 
 async def test_there_is_no_api_on_the_network_unless_there_is_a_token(house: House) -> None:

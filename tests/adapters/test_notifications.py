@@ -167,6 +167,18 @@ async def test_authorization_is_sent(receiver: Receiver) -> None:
     assert receiver.headers[0]["Authorization"] == "Bearer w0rd"
 
 
+async def test_authorization_that_cannot_be_sent_stops_nothing(receiver: Receiver) -> None:
+    async def proof() -> str:
+        return "Bearer a\r\nX-Evil: b"
+
+    measured: list[Measurement] = []
+    sending = destination(receiver, measured, authorization=proof)
+    sending.put(notice())
+    async with running(sending):
+        await sent(measured, NotificationEnded("webhook", "failed"))
+    assert receiver.bodies == []
+
+
 async def test_too_many_are_dropped_counted_and_said_once(receiver: Receiver) -> None:
     measured: list[Measurement] = []
     sending = destination(receiver, measured)

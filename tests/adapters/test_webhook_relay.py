@@ -93,6 +93,15 @@ async def test_copy_that_comes_back_to_oneself_is_a_repetition() -> None:
     assert len(only.nudged) == 1
 
 
+async def test_header_that_cannot_be_sent_stops_nothing() -> None:
+    one, other = free_port(), free_port()
+    first, second = Replica(one, other), Replica(other, one)
+    async with running(first, second):
+        first.relay.pass_on("/webhook/harbor", {"x": "\udcff", "y": "a\nb"}, b"")
+        await first.receive()
+        await eventually(lambda: bool(second.nudged), lambda: "the other replica to be told")
+
+
 async def test_replica_that_is_away_is_said_once() -> None:
     only = Replica(free_port(), 1)
     with capture_logs() as logs:

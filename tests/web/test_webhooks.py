@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
+from updater.adapters.google_tokens import GoogleTokens
 from updater.domain.errors import ClusterError
 from updater.domain.image import Repository
 from updater.formats.webhooks import WebhookType
@@ -148,6 +149,24 @@ async def test_sender_that_breaks_off_is_no_fault_of_ours(nudged: Nudged, clock:
             writer.close()
             await writer.wait_closed()
     assert not [log for log in logs if log["log_level"] == "error"]
+
+
+@pytest.mark.parametrize(
+    "header", [b"Authorization: \xff\xfe", b"X-Registry-Type: \xff", b"Authorization: Bearer \xff.b.c"]
+)
+@pytest.mark.parametrize("kind", ["harbor", "gar", ""])
+async def test_header_that_is_no_text_is_refused_like_any_other(
+    nudged: Nudged, clock: Clock, header: bytes, kind: str
+) -> None:
+    tokens = GoogleTokens("http://127.0.0.1:1/", "https://x", "a@b")
+    async with door(nudged, clock, tokens=tokens) as client:
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        path = f"/webhook/{kind}" if kind else "/webhook"
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n".encode() + header + b"\r\n\r\n{}")
+        status = int((await reader.readline()).split()[1])
+        writer.close()
+        await writer.wait_closed()
+    assert status in (400, 401)
 
 
 async def test_small_body_that_unpacks_to_much_is_not_unpacked(nudged: Nudged, clock: Clock) -> None:

@@ -52,6 +52,8 @@ class GoogleTokens:
         Raises:
             KeysUnavailable
         """
+        if not token.isascii():
+            return False
         try:
             name = jwt.get_unverified_header(token).get("kid", "")
         except jwt.PyJWTError:

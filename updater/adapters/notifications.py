@@ -118,6 +118,10 @@ class HttpDestination:
             log.warning("notifications.failed", destination=self.name, notices=len(batch), reason=str(error))
             self.measure(NotificationEnded(self.name, "failed", len(batch)))
             return
+        except Exception:
+            log.exception("notifications.crashed", destination=self.name, notices=len(batch))
+            self.measure(NotificationEnded(self.name, "failed", len(batch)))
+            return
         log.info("notifications.sent", destination=self.name, notices=len(batch), dropped=self._dropped)
         self._dropped = 0
         self.measure(NotificationEnded(self.name, "sent", len(batch)))

@@ -57,7 +57,7 @@ class WebhookRelay:
         try:
             tls = await asyncio.to_thread(_tls, self.certificate)
             addresses = await self._addresses()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._say(f"{self.peers.host}: {error}: set webhooks.relay to a headless Service")
             return
         reasons = await asyncio.gather(*(self._send_to(session, each, passed, tls) for each in addresses))
@@ -80,7 +80,7 @@ class WebhookRelay:
                 url, data=passed.body, headers=passed.headers, ssl=tls or True, allow_redirects=False
             ) as answer:
                 return f"{address} answers with status {answer.status}" if answer.status >= _REFUSED else ""
-        except (ClientError, OSError, TimeoutError) as error:
+        except (ClientError, OSError, TimeoutError, ValueError) as error:
             return f"{address} does not answer: {type(error).__name__}"
 
     def _say(self, reason: str) -> None:

@@ -96,7 +96,10 @@ def is_authentic(kind: WebhookType, secret: str, body: bytes, headers: Headers, 
     given = (headers.get(name, "") for name in _CARRIERS[kind]) if kind in _CARRIERS else ()
     presented = [*given, *([query.get("secret", "")] if kind in _IN_QUERY else [])]
     matches = [
-        hmac.compare_digest(text.strip().encode(), value.encode()) for text in presented if text for value in expected
+        hmac.compare_digest(text.strip().encode("utf-8", "surrogateescape"), value.encode())
+        for text in presented
+        if text
+        for value in expected
     ]
     return bool(secret) and any(matches)
 

@@ -119,7 +119,9 @@ def _guarded(handler: Handler, token: ReadToken) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         expected = await token()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected.encode()):
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            given.strip().encode("utf-8", "surrogateescape"), expected.encode()
+        ):
             answer = _answer({"error": "present web.api_token as a bearer token"}, 401)
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer

@@ -94,7 +94,7 @@ class WebServer:
             await runner.setup()
             try:
                 await self._serve(runner)
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 log.error("web.unavailable", listen=self.listen, reason=f"{error}: set {self.section}.listen")  # noqa: TRY400
             finally:
                 self.addresses = []

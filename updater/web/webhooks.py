@@ -154,7 +154,8 @@ class Webhooks:
         except Refused as refused:
             self._warn(request, (spelled or "")[:40], refused)
             self._count(spelled or "", refused.status)
-            return web.Response(status=refused.status, text=f"{refused.text}\n", headers=refused.headers)
+            body = f"{refused.text}\n".encode("utf-8", "backslashreplace")
+            return web.Response(status=refused.status, body=body, content_type="text/plain", headers=refused.headers)
         self._count(spelled or "", 200)
         return web.Response(text="Webhook received and processing")
 
@@ -176,7 +177,9 @@ class Webhooks:
             raise Refused(400, f"{kind}: {error}") from None
         if not nudges:
             return
-        digest = sha256(f"{kind} {request.query.get('registry_url', '')}\n".encode() + body).digest()
+        digest = sha256(
+            f"{kind} {request.query.get('registry_url', '')}\n".encode("utf-8", "backslashreplace") + body
+        ).digest()
         if self._repetitions.holds(digest):
             log.info("webhook.repeated", type=str(kind), remote=request.remote)
             return
