@@ -13,9 +13,10 @@ from updater.domain.pull_requests import (
     standing,
 )
 
-V2 = Proposed("argocd/demo", "app", "v2.0")
-V3 = Proposed("argocd/demo", "app", "v3.0")
-WEB = Proposed("argocd/demo", "web", "v1.0")
+KEY = "12345678"
+V2 = Proposed("argocd/demo", "app", "v2.0", KEY)
+V3 = Proposed("argocd/demo", "app", "v3.0", KEY)
+WEB = Proposed("argocd/demo", "web", "v1.0", KEY)
 AIU = f"image-updater-12345678-{'a' * 64}"
 
 
@@ -47,6 +48,13 @@ def test_only_the_last_word_on_a_version_counts() -> None:
     assert declined([closed, request(2, "ours", V2)], V2) is None
     assert declined([closed, request(2, "ours", V2, state=State.MERGED)], V2) is None
     assert declined([replace(closed, number=3), request(2, "ours", V2)], V2) == replace(closed, number=3)
+
+
+def test_another_cluster_with_an_application_of_the_same_name_is_not_meant() -> None:
+    theirs = V2._replace(target="87654321")
+    assert declined([request(1, "theirs", theirs, state=State.CLOSED)], V2) is None
+    assert standing([request(1, "theirs", theirs)], Wanted("ours", frozenset({V3}))).superseded == ()
+    assert outdated([request(1, "theirs", theirs)], [V3]) == []
 
 
 def test_closed_elsewhere_counts_for_just_that_branch() -> None:

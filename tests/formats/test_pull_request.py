@@ -1,5 +1,7 @@
 """The words of a pull request: what people read, and what is read out of them again."""
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,8 +9,9 @@ from updater.domain.application import ApplicationName
 from updater.domain.change import Change
 from updater.domain.image import ImageVersion
 from updater.domain.pull_requests import ForgeKind, Proposed, PullRequestSettings
+from updater.formats import pull_request
 from updater.formats.commit import CommitStyle
-from updater.formats.pull_request import proposals_in, proposed, without_proposals, word
+from updater.formats.pull_request import Words, proposals_in, without_proposals
 
 SETTINGS = PullRequestSettings(ForgeKind.GITHUB)
 WORDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
@@ -25,6 +28,16 @@ def change(alias: str = "app", version: str = "v2.0", labels: dict[str, str] | N
     )
 
 
+def proposed(change: Change) -> Proposed:
+    return Proposed(str(change.application), change.alias, str(change.version), "12345678")
+
+
+def word(
+    changes: list[Change], style: CommitStyle, settings: PullRequestSettings, pending: Sequence[str] = ()
+) -> Words:
+    return pull_request.word(changes, map(proposed, changes), style, settings, pending)
+
+
 def test_what_is_proposed_is_read_again_whatever_a_forge_does_to_line_ends() -> None:
     changes = [change("app"), change("web", f"v3.0@sha256:{'a' * 64}")]
     body = word(changes, CommitStyle(), SETTINGS).body
@@ -34,7 +47,7 @@ def test_what_is_proposed_is_read_again_whatever_a_forge_does_to_line_ends() -> 
 @given(alias=WORDS, tag=WORDS)
 def test_any_alias_and_tag_are_read_again(alias: str, tag: str) -> None:
     made = change(alias, tag)
-    assert proposals_in(word([made], CommitStyle(), SETTINGS).body) == {Proposed("argocd/demo", alias, tag)}
+    assert proposals_in(word([made], CommitStyle(), SETTINGS).body) == {proposed(made)}
 
 
 @given(st.text())
@@ -66,7 +79,8 @@ def test_what_is_pending_is_listed() -> None:
 
 def test_title_and_body_are_bounded() -> None:
     settings = PullRequestSettings(ForgeKind.GITHUB, title="x" * 999, body="y" * 99_999)
-    words = word([change()], CommitStyle(), settings)
+    changes = [change(f"app{number}") for number in range(500)]
+    words = word(changes, CommitStyle(), settings)
     assert len(words.title) == 255
     assert len(words.body) < 65_536
-    assert proposals_in(words.body)
+    assert len(proposals_in(words.body)) == 500

@@ -55,6 +55,12 @@ class Proposed(NamedTuple):
     """`<namespace>/<name>`."""
     alias: str
     version: str
+    target: str
+    """The key of where it is written: clusters that share a repository may have applications of one name."""
+
+    @property
+    def image(self) -> tuple[str, str, str]:
+        return self.application, self.alias, self.target
 
 
 class State(StrEnum):
@@ -147,15 +153,15 @@ def outdated(listing: Iterable[PullRequest], there: Collection[Proposed]) -> lis
 
     One whose versions the base has is not among them: it is being merged, and the forge will find out.
     """
-    versions = {(each.application, each.alias): each.version for each in there}
+    versions = {each.image: each.version for each in there}
     return [
         each
         for each in listing
         if each.state is State.OPEN
         and each.proposes
-        and all(versions.get((one.application, one.alias), one.version) != one.version for one in each.proposes)
+        and all(versions.get(one.image, one.version) != one.version for one in each.proposes)
     ]
 
 
-def _images(proposed: Iterable[Proposed]) -> set[tuple[str, str]]:
-    return {(each.application, each.alias) for each in proposed}
+def _images(proposed: Iterable[Proposed]) -> set[tuple[str, str, str]]:
+    return {each.image for each in proposed}

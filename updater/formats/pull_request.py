@@ -1,25 +1,25 @@
 """The words of a pull request, and what programs read out of them again.
 
-What a pull request proposes stands in a comment that people do not see, in the lines that the commit has as trailers.
+What a pull request proposes stands at its end, in a comment that people do not see.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from updater.domain.change import Change
 from updater.domain.pull_requests import Proposed, PullRequestSettings
-from updater.formats.commit import TRAILER, CommitStyle, batch_data, trailer
+from updater.formats.commit import CommitStyle, batch_data
 from updater.formats.gotemplate import Template
 
 _LONGEST_TITLE = 255
-_LONGEST_BODY = 60_000
-"""Characters; GitHub takes 65,536, and ours at the end may not be lost."""
+_LONGEST_BODY = 65_000
+"""Characters; GitHub takes 65,536, and what is proposed, at the end, may not be cut off."""
 _MARK = "<!-- updater proposes"
 _END = "-->"
 _COMMENT = re.compile(rf"\n*{_MARK}\n(.*?)\n{_END}", re.DOTALL)
-_LINE = re.compile(rf"{TRAILER}: (\S+) (\S+) (\S+)(?: was \S+)?")
+_LINE = re.compile(r"(\S+) (\S+) (\S+) in ([0-9a-f]{8})")
 _SOURCE = "org.opencontainers.image.source"
 _REVISION = "org.opencontainers.image.revision"
 _CHANGELOG = "org.opencontainers.image.documentation"
@@ -41,12 +41,17 @@ class Words:
 
 
 def word(
-    changes: Sequence[Change], style: CommitStyle, settings: PullRequestSettings, pending: Sequence[str] = ()
+    changes: Sequence[Change],
+    proposes: Iterable[Proposed],
+    style: CommitStyle,
+    settings: PullRequestSettings,
+    pending: Sequence[str] = (),
 ) -> Words:
     """Word a pull request: by its own templates, else as the commit message, else by a table.
 
     Args:
         changes: in the order of their applications and aliases.
+        proposes: the same, as it will be read again.
         style: of the commit.
         settings: with the templates.
         pending: what else there is to know of the applications, a line for each.
@@ -61,8 +66,9 @@ def word(
         body = Template.parse(settings.body).render(batch_data(changes))
     else:
         body = _table(changes, pending) if style.is_built_in else rest
-    marked = f"{body.strip()[:_LONGEST_BODY]}\n\n{_marker(changes)}"
-    return Words(" ".join(subject.split())[:_LONGEST_TITLE], marked)
+    marker = "\n".join([_MARK, *map(_line, sorted(proposes)), _END])
+    text = body.strip()[: max(_LONGEST_BODY - len(marker), 0)]
+    return Words(" ".join(subject.split())[:_LONGEST_TITLE], f"{text}\n\n{marker}")
 
 
 def proposals_in(body: str) -> frozenset[Proposed]:
@@ -77,15 +83,8 @@ def without_proposals(body: str) -> str:
     return _COMMENT.sub("", body.replace("\r\n", "\n"))
 
 
-def proposed(change: Change) -> Proposed:
-    """Tell what a change will be read as."""
-    return Proposed(str(change.application), change.alias, str(change.version))
-
-
-def _marker(changes: Sequence[Change]) -> str:
-    """List the changes; `was …` is left out, for what is proposed is the same whatever it replaces."""
-    lines = [trailer(replace(change, previous=type(change.previous)())) for change in changes]
-    return "\n".join([_MARK, *lines, _END])
+def _line(each: Proposed) -> str:
+    return f"{each.application} {each.alias} {each.version} in {each.target}"
 
 
 def _table(changes: Sequence[Change], pending: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import structlog
 
 from updater.domain.decision import Decision, Hold, UpToDate
 from updater.domain.errors import ForgeError, GitError, Misconfigured, UpdaterError
+from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, ReviewMoved, UpdateDecided, WriterMessage
 from updater.domain.pull_requests import (
     Proposed,
@@ -28,10 +29,10 @@ from updater.domain.pull_requests import (
 )
 from updater.domain.rollback import taken_back
 from updater.domain.target import Branch, GitTarget, repository_key
-from updater.formats.branch_name import aiu_keys, aiu_name
+from updater.formats.branch_name import aiu_keys, aiu_name, target_key
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import TemplateError
-from updater.formats.pull_request import Words, proposed, without_proposals, word
+from updater.formats.pull_request import Words, without_proposals, word
 from updater.ports import Forge, Forges, GitBranch, Leadership, NewPullRequest, WriteMemory
 from updater.stages.batch import Planned, planned_by_application
 from updater.stages.board import Board
@@ -129,7 +130,7 @@ class Review:
     def standing(self, name: str, planned: Sequence[Planned]) -> Standing:
         """Tell which pull request there is for what is planned on a branch."""
         adoptable = frozenset[str]() if self.branch.target else frozenset(chain.from_iterable(map(_keys, planned)))
-        return standing(self.listing, Wanted(name, frozenset(proposed(each.change) for each in planned), adoptable))
+        return standing(self.listing, Wanted(name, frozenset(map(_planned, planned)), adoptable))
 
     async def sort_out(
         self, wanted: Sequence[UpdateDecided], planned: Sequence[Planned]
@@ -150,7 +151,7 @@ class Review:
         name, image, update = decided.tracked.name, decided.image, decided.decision
         if image.policy.rollback_overwrite:
             return None
-        each = Proposed(str(name), image.alias, str(update.version))
+        each = _proposed(decided, update.version)
         found = (declined(self.listing, each, branch) for branch in ("", *elsewhere))
         there = next(filter(None, found), None)
         if there is None:
@@ -210,7 +211,7 @@ class Review:
     async def close_outdated(self, settled: Sequence[Decided], remote: GitBranch) -> None:
         """Close what the base has left behind."""
         on_base = [
-            Proposed(str(decided.tracked.name), decided.image.alias, str(decision.version))
+            _proposed(decided, decision.version)
             for decided, decision in settled
             if isinstance(decision, UpToDate) and decision.version
         ]
@@ -240,12 +241,13 @@ class Review:
     def _words(self, planned: Sequence[Planned]) -> Words:
         changes = sorted((each.change for each in planned), key=lambda each: (each.application, each.alias))
         pending = self._pending(planned)
+        proposes = list(map(_planned, planned))
         try:
-            return word(changes, self.all.commits.style, self.settings, pending)
+            return word(changes, proposes, self.all.commits.style, self.settings, pending)
         except TemplateError as error:
             log.warning("pull_request.template_failed", repository=self.branch.url, reason=str(error))
             plain = PullRequestSettings(self.settings.forge)
-            return word(changes, CommitStyle(), plain, pending)
+            return word(changes, proposes, CommitStyle(), plain, pending)
 
     def _pending(self, planned: Sequence[Planned]) -> list[str]:
         """Say what else there is to be had for the applications, and is not taken."""
@@ -298,6 +300,17 @@ def _marks(listing: Sequence[PullRequest]) -> frozenset[_Mark]:
 def _says(request: PullRequest, words: Words, base: str) -> bool:
     same_body = request.body.replace("\r\n", "\n").strip() == words.body.strip()
     return same_body and request.title == words.title and request.base == base
+
+
+def _planned(planned: Planned) -> Proposed:
+    return _proposed(planned.decided, planned.update.version)
+
+
+def _proposed(decided: UpdateDecided, version: ImageVersion) -> Proposed:
+    """Tell how a version of an image stands in the text of a pull request."""
+    target = decided.image.target
+    assert isinstance(target, GitTarget)  # noqa: S101 - only such targets get here
+    return Proposed(str(decided.tracked.name), decided.image.alias, str(version), target_key(target))
 
 
 def _keys(planned: Planned) -> frozenset[str]:

@@ -123,9 +123,10 @@ async def test_draft_stays_one_when_its_title_changes_and_none_when_a_person_sai
 
 
 async def test_second_pull_request_of_a_branch_is_the_first(place: Place) -> None:
-    made = await place.open("topic")
-    again = await (await place.forge()).open(NewPullRequest("topic", "main", "again", "", draft=False))
-    assert again.number == made.number
+    await place.open("another")
+    made = await place.open("topic/a&b=#1")
+    again = await (await place.forge()).open(NewPullRequest(made.head, "main", "again", "", draft=False))
+    assert again.number == made.number == 2
     assert place.server.already_there in {asked.status for asked in place.server.asked}
 
 
@@ -188,6 +189,9 @@ async def test_life_from_the_first_proposal_to_the_merge(place: Place) -> None:
         house.registry.push(IMAGE, "v3.0")
         await house.hear("image.proposed", count=2)
         assert "`v3.0`" in there.body
+        assert [asked.method for asked in place.server.writes()] in (["POST", "PATCH"], ["POST", "PUT"])
+        await house.hear("round.finished", count=len(house.said("round.finished")) + 3)
+        assert place.server.asked[-1].status == 304
         assert place.server.git("rev-parse", f"{there.head}~") == place.server.git("rev-parse", "main")
         place.server.git("update-ref", "refs/heads/main", f"refs/heads/{there.head}")
         place.server.git("update-ref", "-d", f"refs/heads/{there.head}")

@@ -5,6 +5,7 @@ https://docs.github.com/en/rest/pulls/pulls, https://docs.github.com/en/graphql/
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import msgspec
 
@@ -92,7 +93,7 @@ class GitHub:
 
     async def _of(self, head: str) -> PullRequest | None:
         owner = self.repository.partition("/")[0]
-        answer = await self.api.get(f"{self._path}?state=open&head={owner}:{head}")
+        answer = await self.api.get(f"{self._path}?state=open&head={owner}:{quote(head, safe='')}")
         return next((each.pull_request for each in self._page(answer) if each.pull_request), None)
 
     async def decorate(self, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
