@@ -48,6 +48,8 @@ class Installation:
     """Empty for the bare list of ACR's manual."""
     git_options: str = "linger: 100ms"
     """Of the section `git`."""
+    lease: str = "3s"
+    """How long a replica leads; short ones are lost by a machine that is busy."""
     interval: str = "500ms"
     """Between two looks at a repository."""
     more_settings: str = ""
@@ -140,7 +142,7 @@ class Installation:
             registries: {{file: registries.conf}}
             polling: {{interval: {self.interval}}}
             git: {{{self.git_options}, ca_file: ca.pem}}
-            leader_election: {{duration: 3s}}
+            leader_election: {{duration: {self.lease}}}
             web: {{listen: "127.0.0.1:0"}}
             state: {{path: state/{replica}.db}}
         """)

@@ -46,6 +46,7 @@ async def test_five_hundred_applications_are_one_commit_and_one_push(place: Inst
         place.application(f"app{number}", source={"path": f"apps/app{number}", "targetRevision": "main"})
     import_files(place, files)
     place.git_options = "linger: 5s, max_batch_age: 60s"
+    place.lease = "60s"
     await place.push("v2.0")
     async with place.daemon() as daemon:
         await daemon.wait_for("image.updated", patience=120, count=APPLICATIONS)

@@ -1,6 +1,7 @@
 """Commit messages: AIU's words, users' templates, trailers; and names of branches out of templates."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,12 @@ def test_message_is_tidied_as_git_does() -> None:
 
 def test_trailers_of_the_template_and_ours_are_one_paragraph() -> None:
     assert "\n\nTicket: OPS-1\nImage-Updated: " in message("subject\n\nTicket: OPS-1\n")
+
+
+def test_version_of_several_lines_makes_no_trailers_of_its_own() -> None:
+    odd = replace(change("a"), previous=ImageVersion("v1\nSigned-off-by: Somebody <else@example.com>\n\nx"))
+    trailers = CommitStyle().message([odd]).strip().rpartition("\n\n")[2]
+    assert trailers == "Image-Updated: argocd/a app v2.0 was v1 Signed-off-by: Somebody <else@example.com> x"
 
 
 def test_subject_that_looks_like_a_trailer_stays_alone() -> None:

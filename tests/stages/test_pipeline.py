@@ -185,6 +185,20 @@ async def test_override_file_that_is_no_yaml_stops_its_own_application_alone(hou
     assert "value: v2.0" in house.git.file(URL, OVERRIDE)
 
 
+async def test_branch_that_others_never_leave_alone_is_said_and_tried_later(house: House) -> None:
+    def somebody_pushes() -> None:
+        if len(house.git.log(URL)) <= house.settings.git.push_tries:
+            house.git.seed(URL, {"README.md": f"{len(house.git.log(URL))}\n"})
+
+    house.git.before_push = somebody_pushes
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+        await house.hear("image.updated")
+    assert failed["reason"].endswith("(5 tries in a row)")
+    assert len(house.said("write_back.stale")) == 5
+    assert house.git.pushes == 1
+
+
 async def test_path_that_cannot_be_read_stops_its_own_application_alone(house: House) -> None:
     house.git.broken_paths.add("apps/two/.argocd-source-two.yaml")
     house.cluster.put(helm_application("two", IMAGE))

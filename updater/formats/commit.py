@@ -97,9 +97,9 @@ def batch_data(changes: Sequence[Change]) -> Struct:
 
 
 def trailer(change: Change) -> str:
-    """Name a change in one line that a program finds again."""
+    """Name a change in one line that a program finds again, whatever a file had for a version."""
     previous = f" was {change.previous}" if change.previous else ""
-    return f"{TRAILER}: {change.application} {change.alias} {change.version}{previous}"
+    return " ".join(f"{TRAILER}: {change.application} {change.alias} {change.version}{previous}".split())
 
 
 def tidied(text: str) -> str:

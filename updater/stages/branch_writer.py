@@ -103,6 +103,7 @@ class BranchWriter:
 
     async def _write(self, branch: Branch, batch: Waiting) -> Waiting:
         remote = self.git.branch(branch)
+        stale = ""
         for attempt in range(1, self.push_tries + 1):
             head = await remote.head()
             if not branch.branch:
@@ -113,12 +114,13 @@ class BranchWriter:
             try:
                 proposes = branch.target or branch.pull_request
                 await (self._propose if proposes else self._push)(branch, remote, head, made)
-            except PushStale:
+            except PushStale as error:
+                stale = str(error)
                 log.info("write_back.stale", repository=branch.url, branch=branch.branch, head=head, attempt=attempt)
                 await asyncio.sleep(random.uniform(0.05, 0.2) * attempt)  # noqa: S311 - jitter, not a secret
                 continue
             return await self._settle(made)
-        raise GitError(f"{branch.url}: others pushed to {branch.branch or 'HEAD'} {self.push_tries} times meanwhile")
+        raise GitError(f"{stale} ({self.push_tries} tries in a row)")
 
     async def _plan(self, remote: GitBranch, head: str, batch: list[UpdateDecided]) -> Plan:
         files, unreadable = await _read(remote, head, batch)

@@ -278,6 +278,12 @@ async def test_odd_names_are_written_and_those_that_no_text_can_hold_are_not_lis
     place.git("fsck", "--strict")
 
 
+async def test_name_below_that_of_another_branch_is_refused_for_good(place: Place) -> None:
+    place.git("branch", "updates", "main")
+    with pytest.raises(PushRefused, match="'refs/heads/updates' exists; cannot create 'refs/heads/updates/one'"):
+        await propose(place, "updates/one", "", b"one\n")
+
+
 async def test_tag_is_told_from_a_branch(place: Place) -> None:
     place.git("tag", "v1", "main")
     with pytest.raises(BranchNotFound, match="as a tag"):

@@ -223,6 +223,22 @@ async def test_push_that_arrived_with_an_error_for_an_answer_is_not_made_twice(p
     assert place.git("rev-parse", "main") == commit
 
 
+async def test_answer_that_breaks_off_once_does_not_make_fetches_dear(place: Place) -> None:
+    broken: list[bytes] = []
+
+    def fault(request: web.Request, body: bytes) -> web.StreamResponse | None:
+        if b"command=fetch" not in body or broken:
+            return None
+        broken.append(body)
+        return web.Response(body=line(b"packfile\n"), content_type=RESULT)
+
+    place.server.fault = fault
+    await read(place)
+    assert broken
+    fetched = [body for body in place.server.bodies if b"command=fetch" in body]
+    assert all(b"filter " in body for body in fetched)
+
+
 @pytest.mark.parametrize("said", ["60", "Wed, 21 Oct 2026 07:28:00 GMT"])
 async def test_server_that_wants_to_be_left_alone_is(place: Place, said: str) -> None:
     asked = []

@@ -93,7 +93,7 @@ class UploadPack:
         ways = self.known.ways()
         for way in ways:
             try:
-                pack = await self._fetch_by(way, missing, commit, filter)
+                pack = await self._fetch_surely(way, missing, commit, filter)
             except (ServerRefused, CutShort) as error:
                 if way is ways[-1] or self.believes:
                     raise
@@ -117,6 +117,13 @@ class UploadPack:
             return await self._fetch(want, min(_MOST_SINCE, self.largest))
         except (TooLarge, ServerRefused, CutShort):
             return None
+
+    async def _fetch_surely(self, way: Way, missing: Sequence[str], commit: str, filter: str) -> Pack:  # noqa: A002
+        """Fetch; once more when the answer breaks off, which may be a refusal or a connection that was lost."""
+        try:
+            return await self._fetch_by(way, missing, commit, filter)
+        except CutShort:
+            return await self._fetch_by(way, missing, commit, filter)
 
     async def _fetch_by(self, way: Way, missing: Sequence[str], commit: str, filter: str) -> Pack:  # noqa: A002
         if way is Way.PARTIAL:

@@ -4,6 +4,7 @@ import re
 import stat
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from dulwich.objects import Commit, ObjectID, Tree
@@ -29,7 +30,8 @@ class ObjectCache(Mapping[str, GitObject]):
 
     def __getitem__(self, key: str) -> GitObject:
         found = self._objects[key]
-        self._objects.move_to_end(key)
+        with suppress(KeyError):  # dropped meanwhile: a pack may be read, and trees be built, beside the loop
+            self._objects.move_to_end(key)
         return found
 
     def __iter__(self) -> Iterator[str]:

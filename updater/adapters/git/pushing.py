@@ -28,6 +28,8 @@ _STALE = (
     "incorrect old value",
     "reference already exists",
 )
+_IN_THE_WAY = "; cannot create "
+"""Said of a branch whose name begins with that of another: time will not change it."""
 _MOST_WORDS = 2_000
 
 
@@ -151,7 +153,7 @@ def _check(report: Sequence[str], said: str, place: str, ref: str) -> None:
     if unpack:
         raise UnpackFailed(f"{place} could not take the push: {unpack}{said}")
     reason = next((line.removeprefix(f"ng {ref} ") for line in report if line.startswith(f"ng {ref} ")), "")
-    if any(each in reason for each in _STALE):
+    if any(each in reason for each in _STALE) and _IN_THE_WAY not in said:
         raise PushStale(f"{place}: somebody else moved {ref}: {reason}")
     if not reason:
         raise CutShort(f"{place} did not say what became of the push{said}")
