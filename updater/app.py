@@ -23,6 +23,7 @@ from updater.adapters.forges.client import ForgeClient
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.adapters.git.signing import SigningKey
+from updater.adapters.keyless import TrustRoot
 from updater.adapters.metrics.counting import Metrics
 from updater.adapters.one_application import OneApplication
 from updater.adapters.registry.client import RegistryClient
@@ -213,7 +214,7 @@ async def open_daemon(
             _now,
             leadership,
             companions,
-            signatures=SignatureVerifier(registry, cluster),
+            signatures=SignatureVerifier(registry, cluster, TrustRoot(settings.verification.trusted_root)),
             once=once,
             dry_run=dry_run,
             commits=commits,

@@ -251,7 +251,7 @@ class Signatures(Protocol):
 
         Raises:
             RegistryError, ClusterError: whether it is could not be found out now.
-            Misconfigured: there is no such key.
+            Misconfigured: there is no such key, or nothing that identities could be verified with.
         """
         ...
 

@@ -1,6 +1,7 @@
 """Signatures in registries: each place and format that cosign uses, and what a registry may answer instead."""
 
 import json
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.formats.signing import (
     manifest,
     simple_layer,
 )
+from updater.adapters.keyless import TrustRoot
 from updater.adapters.registry.client import RegistryClient
 from updater.adapters.signatures import SignatureVerifier
 from updater.domain.errors import Misconfigured, RegistryError, SecretNotFound
@@ -36,6 +38,7 @@ IMAGE = manifest()
 DIGEST = digest_of(IMAGE)
 TAG = DIGEST.replace(":", "-")
 VERSION = ImageVersion("v1", DIGEST)
+NO_ROOT = TrustRoot(Path("/nowhere/trusted_root.json"))
 SAMPLES = Path(__file__).parents[1] / "samples" / "cosign"
 VERIFICATION = Verification(secret="cosign", key="cosign.pub")
 
@@ -109,6 +112,7 @@ async def check(
     *,
     times: int = 1,
     login: str = "",
+    root: TrustRoot = NO_ROOT,
 ) -> str:
     public = key.public_key() if isinstance(key, PrivateKey) else key
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -117,7 +121,7 @@ async def check(
     registries = Registries((RegistrySettings(name="test", prefix=host, api_url=f"http://{host}", credentials=source),))
     store = MemoryStore()
     client = RegistryClient(registries, secrets, store, store, own_platform=AMD64, now=lambda: NOW)
-    verifier = SignatureVerifier(client, secrets)
+    verifier = SignatureVerifier(client, secrets, root)
     poll = PollKey(Repository(host, "team/app"))
     try:
         for _ in range(times):
@@ -222,12 +226,26 @@ async def test_a_tag_alone_is_verified_by_the_digest_it_points_to(shelf: Shelf, 
     [
         (Verification(secret="absent", key="k"), "Secret argocd/absent does not exist: create it"),
         (Verification(secret="cosign", key="other"), "Secret argocd/cosign has no field 'other'"),
-        (Verification(issuer="https://x", identity="me"), "imagesVerification.keyless is not supported yet"),
+        (Verification(identity="me"), "imagesVerification.keyless needs both identity and issuer"),
+        (Verification(issuer="https://x"), "imagesVerification.keyless needs both identity and issuer"),
     ],
 )
 async def test_a_missing_key_is_named(shelf: Shelf, key: PrivateKey, verification: Verification, reason: str) -> None:
     with pytest.raises(Misconfigured, match=reason):
         await check(shelf.host, key, verification=verification)
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_the_extra_for_identities_is_named_where_it_is_missing(
+    shelf: Shelf, key: PrivateKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, named: bool
+) -> None:
+    for module in ("sigstore", "sigstore._store", "sigstore.models", "sigstore.verify"):
+        monkeypatch.setitem(sys.modules, module, None)
+    file = tmp_path / "trusted_root.json"
+    file.write_text("{}")
+    wanted = Verification(issuer="https://issuer.example.com", identity="build@example.com")
+    with pytest.raises(Misconfigured, match=r"needs the extra updater\[sigstore\]"):
+        await check(shelf.host, key, verification=wanted, root=TrustRoot(file if named else None))
 
 
 @pytest.mark.integration

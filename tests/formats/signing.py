@@ -47,7 +47,7 @@ def simple_payload(digest: str) -> bytes:
     return json.dumps({"critical": {**critical, "type": "cosign container image signature"}, "optional": None}).encode()
 
 
-def bundle(key: PrivateKey, digest: str, predicate: str = "https://sigstore.dev/cosign/sign/v1") -> bytes:
+def statement_of(digest: str, predicate: str = "https://sigstore.dev/cosign/sign/v1") -> bytes:
     algorithm, _, value = digest.partition(":")
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
@@ -55,7 +55,11 @@ def bundle(key: PrivateKey, digest: str, predicate: str = "https://sigstore.dev/
         "predicateType": predicate,
         "predicate": {},
     }
-    payload, kind = json.dumps(statement).encode(), "application/vnd.in-toto+json"
+    return json.dumps(statement).encode()
+
+
+def bundle(key: PrivateKey, digest: str, predicate: str = "https://sigstore.dev/cosign/sign/v1") -> bytes:
+    payload, kind = statement_of(digest, predicate), "application/vnd.in-toto+json"
     signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(payload), payload)
     envelope = {
         "payload": base64.b64encode(payload).decode(),

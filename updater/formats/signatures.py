@@ -157,15 +157,35 @@ def signs(key: PublicKey, layer: SignedLayer, blob: bytes, digest: str) -> bool:
     return named.image.digest == digest and named.type == _SIMPLE_TYPE and _verifies(key, _plain(layer.signature), blob)
 
 
-def _bundle_signs(key: PublicKey, blob: bytes, digest: str) -> bool:
-    envelope = _decode(blob, _Bundle).dsse_envelope
-    if envelope is None or envelope.payload_type != _PAYLOAD_TYPE:
+def has_envelope(blob: bytes) -> bool:
+    """Tell whether a bundle signs a statement about an image, and not the image's manifest itself.
+
+    Raises:
+        Malformed: it is no bundle.
+    """
+    return _decode(blob, _Bundle).dsse_envelope is not None
+
+
+def states_signed(payload_type: str, payload: bytes, digest: str) -> bool:
+    """Tell whether an envelope's payload is what cosign signs for the image with a digest.
+
+    Raises:
+        Malformed: it is no statement.
+    """
+    if payload_type != _PAYLOAD_TYPE:
         return False
-    payload = _plain(envelope.payload)
     statement = _decode(payload, _Statement)
     algorithm, _, value = digest.partition(":")
     subjects = [(subject.digest or {}).get(algorithm) for subject in statement.subject or ()]
-    if statement.predicate_type != _PREDICATE or value not in subjects:
+    return statement.predicate_type == _PREDICATE and value in subjects
+
+
+def _bundle_signs(key: PublicKey, blob: bytes, digest: str) -> bool:
+    envelope = _decode(blob, _Bundle).dsse_envelope
+    if envelope is None:
+        return False
+    payload = _plain(envelope.payload)
+    if not states_signed(envelope.payload_type, payload, digest):
         return False
     signed = _pre_authentication(envelope.payload_type, payload)
     return any(_verifies(key, _plain(each.sig), signed) for each in envelope.signatures or ())

@@ -153,6 +153,13 @@ class Defaults(_Section, frozen=True):
     """Whether what a person took back is held, or written again."""
 
 
+class Verification(_Section, frozen=True):
+    """How the signatures that `imagesVerification` demands are judged."""
+
+    trusted_root: Path | None = None
+    """Sigstore's `trusted_root.json`; None: that of the public instance, as the library was released with it."""
+
+
 class Kube(_Section, frozen=True):
     """What is told to the cluster about Applications."""
 
@@ -273,6 +280,7 @@ class Settings(_Section, frozen=True):
     updates: Updates = Updates()
     leader_election: LeaderElection = LeaderElection()
     defaults: Defaults = Defaults()
+    verification: Verification = Verification()
     kube: Kube = Kube()
     state: State = State()
     api: Api = Api()
