@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from updater.domain.errors import LeadershipLost
 from updater.stages.keyed import PER_SERVER, KeyedWorkers, Pace, retry_delay
 from updater.stages.leadership import Alone
 
@@ -236,6 +237,21 @@ async def test_items_gather_until_they_may_be_handled_and_the_latest_counts() ->
         assert not recorder.batches
         gate.opened.set()
     assert recorder.items() == [["new", "other"]]
+
+
+async def test_batch_that_lost_its_leader_is_taken_again_as_soon_as_it_may() -> None:
+    tries: list[float] = []
+
+    async def handle(key: str, batch: Batch) -> Batch:
+        tries.append(asyncio.get_running_loop().time())
+        if len(tries) < 5:
+            raise LeadershipLost
+        return {}
+
+    async with asyncio.TaskGroup() as tasks:
+        keyed = KeyedWorkers("test", tasks, handle, Pace(linger=1), 10, Alone().held)
+        keyed.put("branch", 1, "item")
+    assert tries == [1, 2, 3, 4, 5]
 
 
 async def test_what_may_not_be_handled_any_more_is_left() -> None:

@@ -55,15 +55,19 @@ async def test_standby_that_takes_over_does_not_write_what_the_leader_wrote(
     assert len(house.git.log(URL)) == 2
 
 
-async def test_leader_that_lost_the_lease_before_its_push_does_not_push(
+async def test_leader_that_lost_the_lease_before_its_push_pushes_once_it_has_it_again(
     house: House, leadership: FakeLeadership
 ) -> None:
     leadership.gain()
     house.git.after_commit = leadership.lose
     async with house.running():
         await house.hear("write_back.left_to_another")
-    assert len(house.git.log(URL)) == 1
+        assert len(house.git.log(URL)) == 1
+        house.git.after_commit = lambda: None
+        leadership.gain()
+        await house.hear("image.updated")
     assert not house.said("image.write_failed")
+    assert len(house.git.log(URL)) == 2
 
 
 async def test_standby_does_not_patch_an_application(

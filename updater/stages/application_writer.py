@@ -74,7 +74,7 @@ class ApplicationPatcher:
                 await self._write(decided)
             except LeadershipLost:
                 log.info("write_back.left_to_another", application=str(name), changes=len(batch))
-                again[identity] = decided
+                raise
             except (ClusterError, EditError, Misconfigured, StoreError, _TakenBack) as error:
                 self.board.write_failed(name, decided.image.alias, str(error))
                 again[identity] = decided

@@ -84,6 +84,7 @@ class BranchWriter:
             return await self._write(branch, batch)
         except LeadershipLost:
             log.info("write_back.left_to_another", repository=branch.url, branch=branch.branch, changes=len(batch))
+            raise
         except UpdaterError as error:
             spelled = by_spelling(batch)
             if len(spelled) > 1:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 
+from updater.domain.errors import LeadershipLost
 from updater.stages.waiting import wait_for_event
 
 PER_SERVER = 4
@@ -39,7 +40,7 @@ class Pace:
 
 Batch = Mapping[Hashable, T]
 Handler = Callable[[K, Batch[T]], Awaitable[Batch[T]]]
-"""Handles a batch and returns the items to try again."""
+"""Handles a batch and returns the items to try again; LeadershipLost means that nothing may be handled now."""
 Permission = Callable[[], Awaitable[bool]]
 """Waits until a batch may be handled; False when none may any more."""
 
@@ -141,7 +142,11 @@ class KeyedWorkers(Generic[K, T]):
                     return
                 async with self._slots_at_server(key), self._slots:
                     batch = _take(worker, self._pace.largest_batch)
-                    again = await self._handle(key, batch) if batch else {}
+                    try:
+                        again = await self._handle(key, batch) if batch else {}
+                    except LeadershipLost:
+                        _give_back(worker, batch)
+                        continue
                 self._delay(worker, again)
         finally:
             if self._workers.get(key) is worker:
@@ -199,6 +204,12 @@ def _take(worker: _Worker[T], count: int) -> dict[Hashable, T]:
         del worker.waiting[identity]
     worker.handled = set(batch)
     return batch
+
+
+def _give_back(worker: _Worker[T], batch: Batch[T]) -> None:
+    """Let a batch wait for permission as if it had never been taken: it did not fail, so it is not put off."""
+    worker.waiting |= {identity: batch[identity] for identity in worker.handled}
+    worker.handled.clear()
 
 
 def _later(seconds: float) -> float:
