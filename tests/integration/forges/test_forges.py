@@ -190,8 +190,7 @@ async def test_life_from_the_first_proposal_to_the_merge(place: Place) -> None:
         await house.hear("image.proposed", count=2)
         assert "`v3.0`" in there.body
         assert [asked.method for asked in place.server.writes()] in (["POST", "PATCH"], ["POST", "PUT"])
-        await house.hear("round.finished", count=len(house.said("round.finished")) + 3)
-        assert place.server.asked[-1].status == 304
+        await eventually(lambda: place.server.asked[-1].status == 304, lambda: "a look that costs nothing")
         assert place.server.git("rev-parse", f"{there.head}~") == place.server.git("rev-parse", "main")
         place.server.git("update-ref", "refs/heads/main", f"refs/heads/{there.head}")
         place.server.git("update-ref", "-d", f"refs/heads/{there.head}")
