@@ -186,9 +186,13 @@ async def test_the_entry_of_another_signature_proves_nothing(shelf: Shelf, sigst
 
 
 @pytest.mark.parametrize("made", [{}, {"mediaType": BUNDLE}, {"mediaType": BUNDLE, "verificationMaterial": []}])
-async def test_what_is_no_bundle_proves_nothing(shelf: Shelf, root: TrustRoot, made: dict[str, Any]) -> None:
+async def test_what_is_no_bundle_proves_nothing_and_is_said_in_a_line(
+    shelf: Shelf, root: TrustRoot, made: dict[str, Any]
+) -> None:
     put(shelf, made)
-    assert (await reason(shelf, root)).startswith("none of its 1 signatures is by")
+    said = await reason(shelf, root)
+    assert said.startswith("none of its 1 signatures is by")
+    assert "\n" not in said
 
 
 async def test_a_bundle_with_a_key_proves_nothing_of_an_identity(

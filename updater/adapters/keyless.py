@@ -60,7 +60,7 @@ class Identity:
         except MetadataError as error:
             raise Misconfigured(f"verification.trusted_root: it lacks what is needed ({error}): {_REMEDY}") from error
         except Error as error:
-            return str(error)[:_LONGEST_REASON]
+            return _in_short(error)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's bundle leads the library to, it proves nothing
             log.debug("signature.unreadable", digest=digest, reason=repr(error))
             return f"it cannot be read ({type(error).__name__})"
@@ -124,8 +124,13 @@ def _verifier(body: bytes, place: str) -> "Verifier":
     try:
         return Verifier(trusted_root=TrustedRoot(Document.from_json(body)))
     except Exception as error:
-        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        reason = _in_short(error)
         raise Misconfigured(f"verification.trusted_root: {place} cannot be used ({reason}): {_REMEDY}") from error
+
+
+def _in_short(error: Exception) -> str:
+    """Put into one line what the library says: it quotes bundles, which are strangers' texts, at length."""
+    return " ".join(str(error).split())[:_LONGEST_REASON]
 
 
 def _read(path: Path) -> bytes:
