@@ -220,6 +220,17 @@ async def test_a_script_prints_user_and_password(
     assert await credentials.read(source(f"ext:{path}"), APP) == LOGIN
 
 
+async def test_a_script_sees_no_secrets_of_other_things(
+    cluster: Cluster, tmp_path: Path, script: Callable[[str], Path]
+) -> None:
+    variables = {"QUAY_WEBHOOK_SECRET": "hidden", "UPDATER_WEB_API_TOKEN": "hidden", "AWS_REGION": "eu-west-1"}
+    credentials = reader(cluster, environment=variables, directories=[tmp_path])
+    path = script('echo "alice:$QUAY_WEBHOOK_SECRET$UPDATER_WEB_API_TOKEN$AWS_REGION"')
+    found = await credentials.read(source(f"ext:{path}"), APP)
+    assert found is not None
+    assert found.password == "eu-west-1"
+
+
 async def test_a_symlink_does_not_lead_out_of_the_directories_for_scripts(
     cluster: Cluster, tmp_path: Path, script: Callable[[str], Path]
 ) -> None:

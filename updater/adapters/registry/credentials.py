@@ -183,10 +183,14 @@ class Credentials:
         return None
 
     async def _printed(self, source: CredentialSource) -> str:
-        """Run the script in our environment, without the variables from which credentials are read."""
+        """Run the script in our environment, without the variables that hold secrets of other things."""
         own = self._settings.credentials
         hidden = own.location if own is not None and own.kind is SecretKind.ENVIRONMENT else None
-        environment = {name: value for name, value in self._environment.items() if name != hidden}
+        environment = {
+            name: value
+            for name, value in self._environment.items()
+            if name != hidden and not name.endswith("_WEBHOOK_SECRET") and not name.startswith("UPDATER_")
+        }
         return await run_script(Path(source.location), self._script_directories, environment)
 
 
