@@ -312,3 +312,16 @@ def test_what_has_no_meaning_for_a_chart_is_refused(key: str, value: str, said: 
 
 def test_old_spelling_of_the_image_comes_before_a_new_one_of_the_application() -> None:
     assert image({"app.tag-match": "regexp:^a", "allow-tags": "regexp:^b"}).policy.allow_tags == "regexp:^a"
+
+
+@pytest.mark.parametrize("strategy", ["latest", "newest-build", "name", "alphabetical"])
+def test_constraint_that_a_strategy_of_aiu_passes_over_is_told_and_stops_nothing(strategy: str) -> None:
+    found = read({"image-list": f"app={IMAGE}:~1", "app.update-strategy": strategy})
+    assert [each.policy.constraint for each in found.images] == [""]
+    assert not found.problems
+    (warning,) = found.warnings
+    assert (warning.alias, warning.message.partition(",")[0]) == ("app", f"constraint '~1' of {IMAGE} is not followed")
+
+
+def test_constraint_of_a_strategy_that_aiu_has_not_stops_its_image() -> None:
+    assert "has no meaning" in problem({"image-list": f"app={IMAGE}:~1", "app.update-strategy": "numeric"})

@@ -75,6 +75,8 @@ STRATEGIES = {str(strategy): strategy for strategy in Strategy} | {
     "name": Strategy.ALPHABETICAL,
 }
 _BY_PARAMETER = (FileKind.OVERRIDE_HELM, FileKind.OVERRIDE_PLUGIN, FileKind.HELM_VALUES)
+_WITHOUT_CONSTRAINT = (Strategy.NEWEST_BUILD, Strategy.ALPHABETICAL)
+"""AIU's strategies that pass over a constraint: an image that has one goes on, and is told."""
 _NO_IMAGES = (
     f"annotation {PREFIX}image-list is missing or empty: name the images to keep up to date, "
     "such as app=registry.example.com/team/app"
@@ -120,7 +122,7 @@ def track(
     for problem in _left_alone(annotations, images.values(), problems):
         problems.append(problem)
         del images[problem.alias]
-    warnings = tuple(_unknown_keys(annotations, [entry.alias for entry in entries]))
+    warnings = (*_unknown_keys(annotations, [entry.alias for entry in entries]), *_not_followed(entries, images))
     return TrackedApplication(application, tuple(images.values()), tuple(problems), warnings)
 
 
@@ -249,10 +251,10 @@ def _track_image(
 
 
 def _policy(settings: _Settings, entry: ImageEntry) -> Policy:
-    minimum_age = settings["minimum-age"]
+    minimum_age, strategy = settings["minimum-age"], _strategy(settings)
     return Policy(
-        strategy=_strategy(settings),
-        constraint=entry.constraint,
+        strategy=strategy,
+        constraint="" if strategy in _WITHOUT_CONSTRAINT else entry.constraint,
         allow_tags=settings["allow-tags"],
         ignore_tags=settings.listed("ignore-tags"),
         skip_tags=settings.listed("skip-tags"),
@@ -372,6 +374,17 @@ def live_reference(text: str) -> ImageReference | None:
         return parse_reference(text)
     except Misconfigured:
         return None
+
+
+def _not_followed(entries: Iterable[ImageEntry], images: Mapping[str, TrackedImage]) -> Iterator[Problem]:
+    for entry in entries:
+        image = images.get(entry.alias)
+        if image and entry.constraint and image.policy.strategy in _WITHOUT_CONSTRAINT:
+            yield Problem(
+                entry.alias,
+                f"constraint {entry.constraint!r} of {entry.reference.written} is not followed, as update-strategy "
+                f"{image.policy.strategy} has no versions: remove it, and choose tags with allow-tags",
+            )
 
 
 def _unknown_keys(annotations: Mapping[str, str], aliases: list[str]) -> Iterator[Problem]:
