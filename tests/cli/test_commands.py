@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from updater import __version__
-from updater.cli import EXIT_USAGE, main
+from updater.cli import EXIT_FAILED, EXIT_USAGE, main
 
 
 def run(*arguments: str, text: str = "") -> Result:
@@ -38,6 +38,19 @@ def test_version_needs_none_of_the_heavy_imports() -> None:
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "'aiohttp'" not in said
     assert "'kubernetes_asyncio'" not in said
+
+
+def test_explain_names_also_the_images_that_cannot_be_followed(tmp_path: Path) -> None:
+    prefix = "argocd-image-updater.argoproj.io"
+    annotations = f"{{{prefix}/image-list: app=quay.io/team/app, {prefix}/app.force-update: maybe}}"
+    (tmp_path / "app.yaml").write_text(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: one\n"
+        f"  annotations: {annotations}\nspec:\n  source: {{repoURL: 'https://git.example.com/x.git', path: x}}\n"
+    )
+    (tmp_path / "updater.yaml").write_text(f"applications:\n  source: directory\n  directory: {tmp_path}\n")
+    result = run("explain", "--config", str(tmp_path / "updater.yaml"), "one", "--image", "api")
+    assert result.exit_code == EXIT_FAILED
+    assert "argocd/one has no image api: its images are app" in result.stderr
 
 
 class TestChoose:
@@ -81,6 +94,12 @@ class TestChoose:
 
     def test_list_of_another_shape_is_wrong_usage(self) -> None:
         assert run("choose", text='[{"tag": "v1"}]').exit_code == EXIT_USAGE
+
+    def test_tags_that_are_no_text_are_named_with_their_place(self, tmp_path: Path) -> None:
+        (tmp_path / "tags").write_bytes(b"\xff\xfe")
+        result = run("choose", "--tags", str(tmp_path / "tags"))
+        assert result.exit_code == EXIT_USAGE
+        assert f"--tags {tmp_path}/tags: no UTF-8 text" in result.stderr
 
 
 class TestRun:

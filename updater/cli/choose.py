@@ -70,7 +70,10 @@ def choose(
         )
         snapshot = Snapshot(Repository("", ""), parse_tag_list(file.read()), now)
         election = elect(policy, snapshot, now)
-    except (Misconfigured, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        click.echo(f"updater: --tags {file.name}: no UTF-8 text: name a file with tags, one a line, or JSON", err=True)
+        sys.exit(EXIT_USAGE)
+    except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)
         sys.exit(EXIT_USAGE)
     record = decision_record(judge(election, present, Memory(), now), election)

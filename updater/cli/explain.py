@@ -72,7 +72,8 @@ def _print(report: Report, alias: str | None, output: str) -> None:
     images = [image for image in report["images"] if alias in (None, image["alias"])]
     problems = [problem for problem in report["problems"] if alias in (None, "", problem["alias"])]
     if alias is not None and not images and not problems:
-        known = ", ".join(image["alias"] for image in report["images"]) or "none"
+        aliases = [each["alias"] for each in (*report["images"], *report["problems"])]
+        known = ", ".join(dict.fromkeys(filter(None, aliases))) or "none"
         click.echo(f"updater: {report['application']} has no image {alias}: its images are {known}", err=True)
         sys.exit(EXIT_FAILED)
     if output == "json":
