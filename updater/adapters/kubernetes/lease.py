@@ -221,7 +221,7 @@ class LeaseElection:
             lease_transitions=self._known.spec.lease_transitions if self._known.spec else None,
         )
         try:
-            async with asyncio.timeout(self._pace.retry):
+            async with asyncio.timeout(self._pace.counted_on / 5):
                 await self._send(_Lease(self._known.metadata, free))
         except (ClusterError, TimeoutError) as error:
             log.info("leadership.not_released", reason=str(error))
