@@ -22,17 +22,11 @@ log = structlog.get_logger()
 
 
 @pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Leave logging and the known secrets as they were for other tests."""
-    level = logging.getLogger().level
+def _forgotten_secrets() -> Iterator[None]:
     yield
-    logging.getLogger().handlers.clear()
     redaction._secrets.clear()
     redaction._forms.cache_clear()
     redaction._detector.cache_clear()
-    logging.captureWarnings(False)
-    logging.getLogger().setLevel(level)
-    structlog.reset_defaults()
 
 
 class _Log:

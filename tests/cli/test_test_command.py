@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from tests.fakes.registry import JANUARY, PASSWORD, USERNAME, FaultyRegistry, status
@@ -16,17 +14,6 @@ from updater.cli import EXIT_FAILED, EXIT_USAGE, main
 
 NAME = "team/app"
 ENVIRONMENT = {"REGISTRY_LOGIN": f"{USERNAME}:{PASSWORD}"}
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Undo what the command does to this process when it configures its logging."""
-    level = logging.getLogger().level
-    yield
-    logging.getLogger().handlers.clear()
-    logging.captureWarnings(False)
-    logging.getLogger().setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture
