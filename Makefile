@@ -20,8 +20,9 @@ check: .venv/dev  ## what must hold before a commit: style, types, architecture,
 unit: .venv/dev  ## tests of the core and the stages alone: seconds
 	@$(BIN)/pytest -q -n auto tests/domain tests/formats tests/stages tests/config
 
-bench: .venv/dev  ## measure: how long decisions take on this machine
+bench: .venv/dev  ## measure: how long decisions take on this machine, and what the daemon takes of it
 	@$(BIN)/python -m tests.bench.decide
+	@$(BIN)/python -m tests.bench.footprint
 
 format: .venv/dev  ## bring all files into the house style
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

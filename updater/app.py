@@ -31,16 +31,16 @@ from updater.adapters.secret_texts import SecretTexts
 from updater.adapters.signatures import SignatureVerifier
 from updater.adapters.sqlite.copying import copy_database
 from updater.adapters.sqlite.store import SqliteStore
-from updater.config.commits import load_commit_style
 from updater.config.environment import unsupported_variables
-from updater.config.reload import Configured, RegistriesReload, Trusted
+from updater.config.reload import ConfigurationReload, Configured, Trusted
 from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
+from updater.logs import configure_logging
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
-from updater.ports import Author, Authorities, Leadership, RepositorySecrets, ServiceAccounts
+from updater.ports import Author, Authorities, Leadership, RepositorySecrets, Secrets, ServiceAccounts
 from updater.serving import Outside, build_overview
-from updater.settings.daemon import Settings, State
+from updater.settings.daemon import DEFAULT_STATE, TEMPORARY_STATE, Settings, State
 from updater.stages.board import Board
 from updater.stages.commits import Commits
 from updater.stages.leadership import Alone
@@ -60,15 +60,15 @@ class SecretCluster(Cluster, RepositorySecrets, ConfigMaps, ServiceAccounts, Aut
 def run_daemon(
     settings: Settings,
     environ: Mapping[str, str],
+    read_settings: Callable[[], Settings],
     *,
     once: bool = False,
     dry_run: bool = False,
-    config: Path | None = None,
     at_end: Callable[[Board], None] = lambda _: None,
 ) -> bool:
     """Run until told to end by SIGTERM or SIGINT, or, with `once`, until all is done; tell whether all is well.
 
-    `config` is the file that the settings come from, to be read again for what it says of registries.
+    `read_settings` reads the settings again, so that changes can be followed.
 
     Raises:
         Misconfigured: the settings cannot be followed; found before anything is started.
@@ -76,7 +76,7 @@ def run_daemon(
     """
     try:
         dry_run = dry_run or settings.updates.dry_run
-        return uvloop.run(_run(settings, environ, config, at_end, once=once, dry_run=dry_run))
+        return uvloop.run(_run(settings, environ, read_settings, at_end, once=once, dry_run=dry_run))
     except UpdaterError:
         raise
     except Exception:
@@ -87,7 +87,7 @@ def run_daemon(
 async def _run(
     settings: Settings,
     environ: Mapping[str, str],
-    config: Path | None,
+    read_settings: Callable[[], Settings],
     at_end: Callable[[Board], None],
     *,
     once: bool,
@@ -104,8 +104,14 @@ async def _run(
     )
     for name in unsupported_variables(environ):
         log.warning("variable.unsupported", variable=name, reason="it has no effect: remove it")
+    if settings.state.path == TEMPORARY_STATE:
+        log.warning(
+            "state.temporary",
+            path=str(TEMPORARY_STATE),
+            reason=f"{DEFAULT_STATE.parent} is no volume, and what is remembered ends with the pod: mount one there",
+        )
     healthy = True
-    async with open_daemon(settings, environ, config, once=once, dry_run=dry_run) as daemon:
+    async with open_daemon(settings, read_settings, once=once, dry_run=dry_run) as daemon:
         if once:
             healthy = await daemon.pipeline.run_once(stop)
         else:
@@ -146,8 +152,7 @@ class Daemon:
 @asynccontextmanager
 async def open_daemon(
     settings: Settings,
-    environ: Mapping[str, str] = os.environ,
-    config: Path | None = None,
+    read_settings: Callable[[], Settings] | None = None,
     *,
     once: bool = False,
     dry_run: bool = False,
@@ -166,7 +171,7 @@ async def open_daemon(
         own = own_platform(platform.system(), platform.machine())
         metrics = Metrics()
         trusted = Trusted(cluster, settings.argocd.namespace)
-        reload = RegistriesReload(trusted, settings.registries, config, environ)
+        reload = ConfigurationReload(trusted, settings, read_settings or (lambda: settings))
         configured = await reload.load()
         registry = RegistryClient(
             configured.registries,
@@ -176,15 +181,10 @@ async def open_daemon(
             own_platform=own,
             now=_now,
             accounts=cluster,
-            script_directories=configured.script_directories,
+            script_directories=settings.registries.script_directories,
             measure=metrics.measure,
         )
         stack.push_async_callback(registry.close)
-
-        async def follow(changed: Configured) -> None:
-            await registry.reconfigure(changed.registries, changed.script_directories)
-
-        await stack.enter_async_context(_beside(lambda: reload.run(configured, follow), "reload"))
         namespace = settings.argocd.namespace
         trust = ArgoTrust(cluster, namespace)
         reach = Reach(cluster, trust, argocd_namespace=namespace, ca_data=ca_data, timeout=settings.git.timeout)
@@ -198,8 +198,8 @@ async def open_daemon(
         stack.push_async_callback(git.close)
         commits = Commits(
             Author(settings.git.user, settings.git.email),
-            load_commit_style(settings.git),
-            SigningKey(cluster, settings.git.commit_signing_key, settings.git.commit_signing_method),
+            configured.commits,
+            _signing_key(settings, cluster),
         )
         leadership, companions = await _leadership(settings, cluster, store, alone=once or dry_run)
         watched = OneApplication(cluster, only) if only else cluster
@@ -225,7 +225,19 @@ async def open_daemon(
         overview = build_overview(pipeline, reporter, _now)
         outside = Outside(settings, SecretTexts(cluster), pipeline, leadership, metrics, overview, _now)
         companions = [] if once else outside.companions({"store": store.ping, "registries": registry.ping})
-        yield Daemon(replace(pipeline, companions=[*pipeline.companions, *companions]), reporter, overview)
+        pipeline = replace(pipeline, companions=[*pipeline.companions, *companions])
+
+        async def follow(changed: Configured) -> None:
+            said = changed.settings
+            configure_logging(said.log.level, said.log.format)
+            await registry.reconfigure(changed.registries, said.registries.script_directories)
+            commits.author, commits.style = Author(said.git.user, said.git.email), changed.commits
+            commits.signer = _signing_key(said, cluster)
+            await pipeline.follow(said)
+
+        if not once:
+            await stack.enter_async_context(_beside(lambda: reload.run(configured, follow), "reload"))
+        yield Daemon(pipeline, reporter, overview)
 
 
 async def _leadership(
@@ -296,6 +308,10 @@ def _stop_on_signals() -> asyncio.Event:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, on_signal, each)
     return stop
+
+
+def _signing_key(settings: Settings, secrets: Secrets) -> SigningKey:
+    return SigningKey(secrets, settings.git.commit_signing_key, settings.git.commit_signing_method)
 
 
 def _ca_data(settings: Settings) -> str:

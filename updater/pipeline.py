@@ -74,7 +74,7 @@ class Companion(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pipeline:
     """Watcher -> poller -> decider -> writer."""
 
@@ -109,6 +109,13 @@ class Pipeline:
             await self._end(stages)
             for companion in reversed(companions):
                 await _cancelled(companion)
+
+    async def follow(self, settings: Settings) -> None:
+        """Go on by other settings, as far as they can change while the daemon runs."""
+        self.interval, self.grace = settings.polling.interval, settings.shutdown.grace
+        self.poller.change_rhythm(settings.polling.interval, settings.polling.longest_interval)
+        self.writer.change_pace(_pace(settings), settings.git.push_tries)
+        await self.watcher.change_defaults(_defaults(settings))
 
     async def run_once(self, stop: asyncio.Event) -> bool:
         """Look at everything once and write what is needed; tell whether nothing is in error."""
@@ -196,6 +203,10 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.wait({task})
 
 
+def _pace(settings: Settings) -> Pace:
+    return Pace(settings.git.linger, settings.git.max_batch_age, settings.git.max_batch)
+
+
 def _defaults(settings: Settings) -> Mapping[str, str]:
     """Give what the settings say of all images, as annotations would."""
     defaults = settings.defaults
@@ -276,7 +287,6 @@ def build_pipeline(
 
     decided: asyncio.Queue[WriterMessage] = asyncio.Queue(_QUEUE_SIZE)
     git_settings = settings.git
-    pace = Pace(git_settings.linger, git_settings.max_batch_age, git_settings.max_batch)
     commits = commits or Commits(Author(git_settings.user, git_settings.email))
     reviews = PullRequests(forges, store, board, commits)
     tries = git_settings.push_tries
@@ -304,7 +314,7 @@ def build_pipeline(
         watcher=watcher,
         poller=poller,
         decider=Decider(store, board, observed, decided, now, gate, poller.need_digests),
-        writer=Writer(decided, branches, patcher, pace, git_settings.concurrency, leadership),
+        writer=Writer(decided, branches, patcher, _pace(settings), git_settings.concurrency, leadership),
         board=board,
         interval=settings.polling.interval,
         grace=settings.shutdown.grace,

@@ -249,7 +249,6 @@ def test_certificates_of_a_host_are_found_where_argo_cd_has_them(tmp_path: Path,
 
 
 def test_certificates_that_are_not_mounted_are_told_from_none(tmp_path: Path) -> None:
-    assert mounted_authorities(tmp_path) == {}
     assert mounted_authorities(tmp_path / "tls") is None
 
 
@@ -346,3 +345,11 @@ def test_a_registry_that_is_not_configured_is_held_until_it_is(host: str) -> Non
     settings = Registries().serving(Repository(host, "team/app"))
     assert Registries().holds(settings)
     assert read(MIRRORS).holds(settings) == (host != "docker.io")
+
+
+@pytest.mark.parametrize("files", [(), ("tls.crt", "tls.key")])
+def test_a_certificate_for_webhooks_in_the_same_place_is_no_authority(files: tuple[str, ...], tmp_path: Path) -> None:
+    """Manifests of Argo CD Image Updater mount it where Argo CD has its certificates."""
+    for name in files:
+        (tmp_path / name).write_text("PEM")
+    assert mounted_authorities(tmp_path) is None

@@ -6,18 +6,25 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from tests.fakes.certificates import loopback_certificate
 from tests.fakes.house import eventually
-from updater.config.reload import Configured, RegistriesReload, Trusted
+from updater.config.daemon import load_settings
+from updater.config.options import OPTIONS, Option
+from updater.config.reload import LIVE, ConfigurationReload, Configured, Trusted, followed
+from updater.domain.application import ApplicationName
+from updater.domain.change import Change
 from updater.domain.errors import ClusterError, Misconfigured
-from updater.domain.image import Repository
-from updater.settings.daemon import RegistryFiles
+from updater.domain.image import ImageVersion, Repository
+from updater.settings.daemon import Settings
+from updater.settings.units import Duration
 
 ENTRY = "- {{name: {name}, api_url: 'https://a.example.com', prefix: a.example.com}}\n"
 A = Repository("a.example.com", "team/app")
+CHANGE = Change(ApplicationName("argocd", "shop"), "app", "team/app", ImageVersion("1"), ImageVersion("2"))
 
 
 @dataclass
@@ -45,9 +52,15 @@ class World:
     def conf(self) -> Path:
         return self.root / "registries.conf"
 
-    def reload(self) -> RegistriesReload:
+    def settings(self, text: str) -> None:
+        replace_file(self.root / "updater.yaml", f"registries: {{file: registries.conf}}\n{text}\n")
+
+    def reload(self) -> ConfigurationReload:
         trusted = Trusted(self.cluster, "argocd", self.root / "tls", keep=0)
-        return RegistriesReload(trusted, RegistryFiles(), self.root / "updater.yaml", {}, interval=0.01)
+        return ConfigurationReload(trusted, self.read(), self.read, interval=0.01)
+
+    def read(self) -> Settings:
+        return load_settings(self.root / "updater.yaml", {})
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -99,7 +112,7 @@ async def test_a_changed_settings_file_is_followed(world: World) -> None:
         replace_file(world.root / "updater.yaml", "registries: {file: other.conf, script_directories: [/x]}\n")
         configured = await world.followed_so_often(1)
     assert configured.registries.serving(A).name == "Other"
-    assert configured.script_directories == (Path("/x"),)
+    assert configured.settings.registries.script_directories == (Path("/x"),)
 
 
 async def test_a_changed_certificate_file_is_followed(world: World) -> None:
@@ -119,7 +132,7 @@ async def test_what_is_wrong_is_said_once_and_the_old_stays(world: World) -> Non
             await eventually(lambda: bool(said), lambda: "a refusal")
             replace_file(world.conf, ENTRY.format(name="B"))
             await world.followed_so_often(1)
-    assert [each["event"] for each in said] == ["registries.refused", "registries.reloaded"]
+    assert [each["event"] for each in said] == ["configuration.refused", "configuration.reloaded"]
     assert "registries.conf" in said[0]["reason"]
 
 
@@ -151,3 +164,78 @@ async def test_certificates_are_kept_while_the_cluster_does_not_answer(world: Wo
         assert await reload.load() == before
         assert await reload.load() == before
     assert [each["event"] for each in said] == ["registries.certificates_unread"]
+
+
+async def test_other_settings_are_followed_too(world: World) -> None:
+    with capture_logs() as said:
+        async with world.running():
+            world.settings("git: {linger: 9s}\nupdates: {pause: true}")
+            configured = await world.followed_so_often(1)
+    assert configured.settings.git.linger == Duration(9)
+    assert configured.settings.updates.pause
+    assert [(each["event"], each["settings"]) for each in said] == [
+        ("configuration.reloaded", ("git.linger", "updates.pause")),
+    ]
+
+
+async def test_what_needs_a_restart_says_so_once_and_stays_as_it_was(world: World) -> None:
+    with capture_logs() as said:
+        async with world.running():
+            world.settings("git: {concurrency: 3}")
+            await eventually(lambda: len(said) == 1, lambda: "a warning")
+            world.settings("git: {concurrency: 3, linger: 9s}")
+            configured = await world.followed_so_often(1)
+    assert configured.settings.git.concurrency == Settings().git.concurrency
+    assert [(each["event"], each["settings"]) for each in said] == [
+        ("configuration.needs_restart", ("git.concurrency",)),
+        ("configuration.reloaded", ("git.linger",)),
+    ]
+
+
+async def test_a_wrong_setting_keeps_all_of_the_old_ones(world: World) -> None:
+    with capture_logs() as said:
+        async with world.running():
+            world.settings("git: {linger: 9s}\npolling: {interval: soon}")
+            await eventually(lambda: bool(said), lambda: "a refusal")
+            world.settings("git: {linger: 8s}")
+            await world.followed_so_often(1)
+    assert [each["event"] for each in said] == ["configuration.refused", "configuration.reloaded"]
+    assert "polling.interval is 'soon'" in said[0]["reason"]
+    assert [each.settings.git.linger for each in world.followed] == [Duration(8)]
+
+
+async def test_a_changed_commit_template_is_followed(world: World) -> None:
+    world.settings("git: {commit_message_file: commit.template}")
+    (world.root / "commit.template").write_text("one")
+    async with world.running():
+        replace_file(world.root / "commit.template", "another")
+        configured = await world.followed_so_often(1)
+    assert configured.commits.message([CHANGE]).startswith("another")
+
+
+async def test_a_commit_template_that_is_no_good_is_refused(world: World) -> None:
+    world.settings("git: {commit_message_file: commit.template}")
+    (world.root / "commit.template").write_text("one")
+    with capture_logs() as said:
+        async with world.running():
+            replace_file(world.root / "commit.template", "{{ nonsense")
+            await eventually(lambda: bool(said), lambda: "a refusal")
+    assert [each["event"] for each in said] == ["configuration.refused"]
+    assert world.followed == []
+
+
+def test_nothing_but_what_can_change_is_taken_from_new_settings() -> None:
+    """Each option that differs is the new one where it is live, and the old one where it is not."""
+    found = changed(*OPTIONS.values())
+    mixed = followed(Settings(), found)
+    for path, option in OPTIONS.items():
+        assert option.of(mixed) == option.of(found if path in LIVE else Settings()), path
+
+
+def changed(*options: Option) -> Settings:
+    """Return settings in which each option differs from its default, whatever it is."""
+    settings = Settings()
+    for option in options:
+        section = msgspec.structs.replace(getattr(settings, option.section), **{option.key: object()})
+        settings = msgspec.structs.replace(settings, **{option.section: section})
+    return settings

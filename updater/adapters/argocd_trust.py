@@ -5,7 +5,7 @@ Argo CD's manifests mount both beside its own programs; where they are not mount
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -60,7 +60,7 @@ class ArgoTrust:
         Raises:
             Misconfigured: the mounted file cannot be read.
         """
-        if await asyncio.to_thread(self._tls_directory.is_dir):
+        if await asyncio.to_thread(_is_mounted, self._tls_directory):
             return await asyncio.to_thread(_text, self._tls_directory / Path(host).name)
         try:
             return (await self._config_map(_CERTIFICATES)).get(host, "")
@@ -86,6 +86,19 @@ class ArgoTrust:
             data = await self._cluster.config_map(self._namespace, name)
             self._kept[name] = time.monotonic(), data
         return data
+
+
+def holds_authorities(files: Iterable[str]) -> bool:
+    """Tell whether a mounted directory is Argo CD's: not empty, and not our own server's certificate with its key."""
+    names = {name for name in files if not name.startswith(".")}
+    return bool(names) and "tls.key" not in names
+
+
+def _is_mounted(directory: Path) -> bool:
+    try:
+        return directory.is_dir() and holds_authorities(each.name for each in directory.iterdir())
+    except OSError as error:
+        raise Misconfigured(f"{directory}, which Argo CD mounts, cannot be read: {error}") from None
 
 
 def _text(path: Path) -> str:

@@ -12,6 +12,7 @@ import click
 from updater.cli import EXIT_FAILED, EXIT_USAGE
 from updater.cli.report import as_json, as_text, wrapped
 from updater.config.daemon import load_settings
+from updater.config.place import settings_file
 from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.logs import configure_logging
@@ -26,7 +27,7 @@ Report = Mapping[str, Any]
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The daemon's settings file; without it, built-in defaults and the environment hold.",
+    help="The daemon's settings file; without it /app/config/updater.yaml, where there is one.",
 )
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the decisions.")
 def explain(application: str, alias: str | None, config: Path | None, output: str) -> None:
@@ -35,7 +36,7 @@ def explain(application: str, alias: str | None, config: Path | None, output: st
     The running daemon is asked. When none answers, all is looked at anew, as the daemon would; nothing is written.
     """
     try:
-        settings = load_settings(config, os.environ)
+        settings = load_settings(settings_file(config), os.environ)
         report = asyncio.run(_report(settings, _name(application, settings)))
     except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)

@@ -10,8 +10,10 @@ import structlog
 from updater.cli import EXIT_FAILED, EXIT_USAGE
 from updater.cli.inherited_flags import given, inherited_flags
 from updater.config.daemon import load_settings
+from updater.config.place import settings_file
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.logs import configure_logging
+from updater.settings.daemon import Settings
 from updater.stages.board import Board
 
 log = structlog.get_logger()
@@ -21,7 +23,7 @@ log = structlog.get_logger()
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Settings file, as config/updater.yaml; without it, built-in defaults and the environment hold.",
+    help="Settings file, as config/updater.yaml; without it /app/config/updater.yaml, where there is one.",
 )
 @click.option("--once", is_flag=True, help="Look at everything once, write what is needed, and exit.")
 @click.option("--dry-run", is_flag=True, help="Decide and log, but write nothing.")
@@ -34,8 +36,12 @@ def run(config: Path | None, once: bool, dry_run: bool, compare: bool, **inherit
     The flags of Argo CD Image Updater are understood as well.
     """
     flags = given(inherited, os.environ)
+
+    def read_settings() -> Settings:
+        return load_settings(settings_file(config), flags.environ, flags.names)
+
     try:
-        settings = load_settings(config, flags.environ, flags.names)
+        settings = read_settings()
     except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)
         sys.exit(EXIT_USAGE)
@@ -51,7 +57,7 @@ def run(config: Path | None, once: bool, dry_run: bool, compare: bool, **inherit
 
     try:
         dry_run = dry_run or compare
-        healthy = run_daemon(settings, flags.environ, once=once, dry_run=dry_run, config=config, at_end=at_end)
+        healthy = run_daemon(settings, flags.environ, read_settings, once=once, dry_run=dry_run, at_end=at_end)
     except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)
         sys.exit(EXIT_USAGE)

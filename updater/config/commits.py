@@ -6,6 +6,7 @@ import structlog
 
 from updater.domain.application import ApplicationName
 from updater.domain.change import Change
+from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageVersion
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import Template, TemplateError
@@ -22,7 +23,20 @@ _SAMPLE = [
 
 def load_commit_style(git: Git) -> CommitStyle:
     """Read the template, and try it; one that is no good is said, and the built-in message stands in for it."""
-    style = CommitStyle(signed_off_by=f"{git.user} <{git.email}>" if git.commit_sign_off else "")
+    try:
+        return read_commit_style(git)
+    except Misconfigured as error:
+        log.warning("git.template_failed", reason=str(error), remedy="the built-in message is used")
+        return CommitStyle(signed_off_by=_signed_off_by(git))
+
+
+def read_commit_style(git: Git) -> CommitStyle:
+    """Read the template, and try it.
+
+    Raises:
+        Misconfigured: it is no good.
+    """
+    style = CommitStyle(signed_off_by=_signed_off_by(git))
     file = git.commit_message_file or DEFAULT_COMMIT_TEMPLATE
     place = "git.commit_message_template" if git.commit_message_template else f"commit message template {file}"
     try:
@@ -33,9 +47,12 @@ def load_commit_style(git: Git) -> CommitStyle:
         for changes in (_SAMPLE[:1], _SAMPLE):
             written.message(changes)
     except (TemplateError, OSError, UnicodeDecodeError) as error:
-        log.warning("git.template_failed", reason=f"{place}: {error}", remedy="the built-in message is used")
-        return style
+        raise Misconfigured(f"{place}: {error}") from None
     return written
+
+
+def _signed_off_by(git: Git) -> str:
+    return f"{git.user} <{git.email}>" if git.commit_sign_off else ""
 
 
 def _text(file: Path, *, asked_for: bool) -> str:

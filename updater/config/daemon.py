@@ -12,6 +12,7 @@ from ruamel.yaml.reader import ReaderError
 
 from updater.config.environment import Variable, variables
 from updater.config.options import OPTIONS, SECTIONS, nearest, spelled
+from updater.config.place import pod_defaults
 from updater.domain.errors import Misconfigured
 from updater.domain.schedule import parse_schedule
 from updater.settings.daemon import Settings
@@ -22,6 +23,8 @@ def load_settings(
 ) -> Settings:
     """Read the settings: our variables come before AIU's, these before the file, and that before the defaults.
 
+    Some defaults depend on where we run (`updater.config.place`).
+
     Args:
         path: None: no file.
         environ: all variables.
@@ -31,6 +34,7 @@ def load_settings(
         Misconfigured: with each problem's place, value and remedy on a line of its own.
     """
     loading = _Loading(names)
+    loading.take_defaults(pod_defaults())
     if path is not None:
         loading.take_file(path)
     loading.take_variables(variables(environ, loading.problems))
@@ -56,6 +60,11 @@ class _Loading:
             raise Misconfigured("\n  ".join([f"{len(self.problems)} settings are wrong:", *self.problems]))
         if self.problems:
             raise Misconfigured(self.problems[0])
+
+    def take_defaults(self, defaults: Mapping[str, object]) -> None:
+        for path, value in defaults.items():
+            option = OPTIONS[path]
+            self.values.setdefault(option.section, {})[option.key] = value
 
     def take_variables(self, found: Iterable[Variable]) -> None:
         for variable in found:

@@ -48,6 +48,11 @@ class Option:
     def path(self) -> str:
         return f"{self.section}.{self.key}"
 
+    def of(self, settings: Settings) -> object:
+        """Return the option's value."""
+        value: object = getattr(getattr(settings, self.section), self.key)
+        return value
+
     @property
     def variable(self) -> str:
         return f"UPDATER_{self.section}_{self.key}".upper()

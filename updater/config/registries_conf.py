@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from ruamel.yaml import YAML, MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from updater.adapters.argocd_trust import holds_authorities
 from updater.config.options import nearest
 from updater.domain.durations import parse_go_duration
 from updater.domain.errors import Misconfigured
@@ -41,9 +42,14 @@ _NO_AUTHORITIES: Mapping[str, str] = {}
 
 
 def mounted_authorities(directory: Path = TLS_DIRECTORY) -> Mapping[str, str] | None:
-    """Read the certificates of each host where Argo CD's ConfigMap is mounted; None when it is not."""
+    """Read the certificates of each host where Argo CD's ConfigMap is mounted; None when it is not.
+
+    Manifests of Argo CD Image Updater mount a certificate for webhooks there, or nothing.
+    """
     try:
         files = [file for file in directory.iterdir() if not file.name.startswith(".") and file.is_file()]
+        if not holds_authorities(file.name for file in files):
+            return None
         return {file.name.lower(): file.read_text("utf-8", "replace") for file in files}
     except (FileNotFoundError, NotADirectoryError):
         return None

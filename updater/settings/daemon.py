@@ -7,6 +7,13 @@ import msgspec
 
 from updater.settings.units import Duration, Interval, Listen, Size
 
+DEFAULT_SETTINGS = Path("/app/config/updater.yaml")
+"""Where our manifests mount it."""
+
+DEFAULT_STATE = Path("/var/lib/updater/state.db")
+TEMPORARY_STATE = Path("/tmp/updater/state.db")  # noqa: S108 - of a pod, which nobody else is in
+"""In a pod in which the other cannot be written."""
+
 DEFAULT_REGISTRIES_CONF = Path("/app/config/registries.conf")
 """Where AIU's manifests mount it."""
 
@@ -33,7 +40,7 @@ class ArgoCD(_Section, frozen=True):
     """The Argo CD beside us."""
 
     namespace: Namespace = "argocd"
-    """Where Argo CD runs, and keeps its repository credentials."""
+    """Where Argo CD runs, and keeps its repository credentials. In a pod the default is the pod's own."""
 
 
 class Applications(_Section, frozen=True):
@@ -170,8 +177,9 @@ class Kube(_Section, frozen=True):
 class State(_Section, frozen=True):
     """What is remembered between two runs."""
 
-    path: Path = Path("/var/lib/updater/state.db")
-    """The SQLite database, on a volume of its own that outlives the container; created when missing."""
+    path: Path = DEFAULT_STATE
+    """The SQLite database, on a volume of its own that outlives the container; created when missing. In a pod that
+    cannot write there it is below `/tmp`, and a warning says so."""
 
 
 class Api(_Section, frozen=True):

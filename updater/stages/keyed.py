@@ -97,7 +97,8 @@ class KeyedWorkers(Generic[K, T]):
         self._may_begin = may_begin
         self._tasks = tasks
         self._handle = handle
-        self._pace = pace
+        self.pace = pace
+        """May be changed at any time."""
         self._slots = asyncio.Semaphore(parallel)
         self._server_of = server_of
         self._slots_of: defaultdict[Hashable, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PER_SERVER))
@@ -141,7 +142,7 @@ class KeyedWorkers(Generic[K, T]):
                 if not await self._may_begin():
                     return
                 async with self._slots_at_server(key), self._slots:
-                    batch = _take(worker, self._pace.largest_batch)
+                    batch = _take(worker, self.pace.largest_batch)
                     try:
                         again = await self._handle(key, batch) if batch else {}
                     except LeadershipLost:
@@ -157,10 +158,10 @@ class KeyedWorkers(Generic[K, T]):
 
     async def _linger(self, worker: _Worker[T]) -> None:
         """Wait until no more items come, the batch is full or old enough, or all is to end."""
-        deadline = _later(self._pace.longest_linger)
-        while not self._draining and len(worker.waiting) < self._pace.largest_batch:
+        deadline = _later(self.pace.longest_linger)
+        while not self._draining and len(worker.waiting) < self.pace.largest_batch:
             worker.wake.clear()
-            if not await wait_for_event(worker.wake, until=min(_later(self._pace.linger), deadline)):
+            if not await wait_for_event(worker.wake, until=min(_later(self.pace.linger), deadline)):
                 return
 
     async def _sleep(self, worker: _Worker[T]) -> None:
@@ -182,7 +183,7 @@ class KeyedWorkers(Generic[K, T]):
         for identity in worker.handled:
             failures = worker.failures.pop(identity, 0) + 1
             if identity in again:
-                due = _later(retry_delay(self._pace, failures) * jitter)
+                due = _later(retry_delay(self.pace, failures) * jitter)
                 worker.delayed[identity] = _Delayed(again[identity], failures, due)
 
 

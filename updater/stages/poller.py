@@ -194,6 +194,18 @@ class Poller:
         poll.want_at(asyncio.get_running_loop().time())
         return True
 
+    def change_rhythm(self, interval: float, longest_interval: float) -> None:
+        """Look more often, or more rarely, from now on; looks that were to be later come within an interval."""
+        if (interval, longest_interval) == (self.interval, self.longest_interval):
+            return
+        self.interval, self.longest_interval = interval, longest_interval
+        now = asyncio.get_running_loop().time()
+        for key, poll in self._polls.items():
+            wait, longest = poll.due - now, self._interval(key).total_seconds()
+            if wait > longest and not poll.failures:
+                poll.due = now + wait % longest  # as spread as they were
+                poll.nudge.set()
+
     def _subscribe(self, tracked: TrackedApplication, stored: Mapping[PollKey, Due], tasks: asyncio.TaskGroup) -> None:
         wanted: dict[PollKey, list[Wants]] = {}
         for image in tracked.images:

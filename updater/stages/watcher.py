@@ -13,7 +13,17 @@ from updater.domain.messages import ApplicationGone, ApplicationSeen, TrackedApp
 from updater.domain.places import Places
 from updater.domain.secrets import SecretAccess
 from updater.domain.selection import Selection
-from updater.ports import ApplicationSource, Gone, Listed, Readable, ResourceGone, ResourceSeen, Seen, Unreadable
+from updater.ports import (
+    ApplicationSource,
+    ClusterEvent,
+    Gone,
+    Listed,
+    Readable,
+    ResourceGone,
+    ResourceSeen,
+    Seen,
+    Unreadable,
+)
 from updater.stages.board import Board
 from updater.stages.proposals import with_sound_branches
 
@@ -45,29 +55,42 @@ class Watcher:
     """What was last passed on of each application; the status of resources is made from it."""
     on_resource: Callable[[], None] = lambda: None
     """Called when a resource is new, changed or gone."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of an event, or of new defaults: what is passed on keeps its order."""
 
     async def run(self) -> None:
         async for event in self.source.events():
-            match event:
-                case Seen(application):
-                    await self._seen(application)
-                case Gone(name):
-                    await self._gone(name)
-                case Unreadable(name, message):
-                    self.board.unreadable(name, message)
-                case Readable(name):
-                    self.board.readable(name)
-                case ResourceSeen(resource):
-                    self.board.readable(f"ImageUpdater {resource.name}")
-                    await self._reconsider(self.selection.put_resource(resource))
-                    self.on_resource()
-                case ResourceGone(resource_name):
-                    self.board.readable(f"ImageUpdater {resource_name}")
-                    await self._reconsider(self.selection.drop_resource(resource_name))
-                    self.on_resource()
-                case Listed():
-                    log.info("applications.listed", applications=len(self.told))
-                    self.listed.set()
+            async with self._turn:
+                await self._take(event)
+
+    async def change_defaults(self, defaults: Mapping[str, str]) -> None:
+        """Consider every application anew when something else holds where none of them says anything."""
+        async with self._turn:
+            if defaults != self.defaults:
+                self.defaults = defaults
+                await self._reconsider(self._known)
+
+    async def _take(self, event: ClusterEvent) -> None:
+        match event:
+            case Seen(application):
+                await self._seen(application)
+            case Gone(name):
+                await self._gone(name)
+            case Unreadable(name, message):
+                self.board.unreadable(name, message)
+            case Readable(name):
+                self.board.readable(name)
+            case ResourceSeen(resource):
+                self.board.readable(f"ImageUpdater {resource.name}")
+                await self._reconsider(self.selection.put_resource(resource))
+                self.on_resource()
+            case ResourceGone(resource_name):
+                self.board.readable(f"ImageUpdater {resource_name}")
+                await self._reconsider(self.selection.drop_resource(resource_name))
+                self.on_resource()
+            case Listed():
+                log.info("applications.listed", applications=len(self.told))
+                self.listed.set()
 
     async def ping(self) -> None:
         """Tell whether all Applications have been seen.

@@ -1,6 +1,7 @@
 """Send each decided update to the ordered worker of its branch, or of its Application."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from updater.domain.application import ApplicationName
@@ -27,9 +28,15 @@ class Writer:
     pace: Pace
     branches_at_once: int
     leadership: Leadership
+    _tell_workers: Callable[[Pace], None] = lambda _: None
     _places: dict[ImageIdentity, BranchKey | ApplicationName] = field(default_factory=dict)
     _proposed: dict[ImageIdentity, UpdateDecided] = field(default_factory=dict)
     """What may have to be looked at again, when somebody does something with its pull request."""
+
+    def change_pace(self, pace: Pace, push_tries: int) -> None:
+        """Gather for longer or shorter, and push more or less often, from the next batch on."""
+        self.pace, self.branches.push_tries = pace, push_tries
+        self._tell_workers(pace)
 
     async def run(self) -> None:
         """Write until cancelled; what waits then is still written, once."""
@@ -51,6 +58,11 @@ class Writer:
                 _APPLICATIONS_AT_ONCE,
                 self.leadership.held,
             )
+
+            def tell(pace: Pace) -> None:
+                to_branches.pace, to_applications.pace = pace, replace(pace, linger=0)
+
+            self._tell_workers = tell
             try:
                 while True:
                     message = await self.inbox.get()
