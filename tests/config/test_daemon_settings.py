@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from ruamel.yaml import YAML
 
 from updater.config.daemon import load_settings
 from updater.config.environment import unsupported_variables
-from updater.config.options import OPTIONS, SECTIONS
+from updater.config.options import OPTIONS, SECTIONS, Option
 from updater.domain.errors import Misconfigured
 from updater.settings.daemon import Settings
 from updater.settings.units import Duration, Interval, Size
@@ -20,6 +21,27 @@ from updater.settings.units import Duration, Interval, Size
 SAMPLE = Path(__file__).parents[2] / "config" / "updater.yaml"
 
 Load = Callable[..., Settings]
+NEEDS = {
+    "applications.source": {"UPDATER_APPLICATIONS_DIRECTORY": "manifests"},
+    "applications.directory": {"UPDATER_APPLICATIONS_SOURCE": "directory"},
+    "web.tls_key": {"UPDATER_WEB_TLS_CERT": "tls.crt"},
+    "webhooks.tls_key": {"UPDATER_WEBHOOKS_TLS_CERT": "tls.crt"},
+    "webhooks.gar_audience": {"UPDATER_WEBHOOKS_GAR_SERVICE_ACCOUNT": "push@example.com"},
+    "webhooks.gar_service_account": {"UPDATER_WEBHOOKS_GAR_AUDIENCE": "updater"},
+}
+"""Variables without which an option may not be set."""
+TEXTS = ("true", "false", "localhost:9", "9s", "7", "9", "updated", "allow 0 22 * * * 4h")
+
+
+def another(option: Option) -> str:
+    """Find a text for a value that is not the default."""
+    for text in (*TEXTS, *map(str, get_args(option.type))):
+        with contextlib.suppress(Misconfigured):
+            if option.path == "updates.schedule" and not text.startswith("allow"):
+                continue
+            if option.convert_text(text, Path.cwd()) != option.of(Settings()):
+                return text
+    raise AssertionError(f"no value for {option.path}")
 
 
 @pytest.fixture
@@ -256,6 +278,12 @@ class TestOptions:
             default = getattr(getattr(Settings(), option.section), option.key)
             if isinstance(default, bool | int | str) and not isinstance(default, Size):
                 assert option.convert(default, Path()) == default
+
+    @pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.path)
+    def test_each_can_be_set_by_its_variable_over_the_file(self, option: Option) -> None:
+        text = another(option)
+        settings = load_settings(SAMPLE, {option.variable: text, **NEEDS.get(option.path, {})})
+        assert option.of(settings) == option.convert_text(text, Path.cwd()) != option.of(Settings())
 
     def test_settings_cannot_be_changed(self) -> None:
         sections: list[type[msgspec.Struct]] = [Settings, *SECTIONS.values()]

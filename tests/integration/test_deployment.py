@@ -1,6 +1,7 @@
 """What is shipped for Kubernetes, rendered by Kustomize: valid, restricted, and as the daemon expects it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -64,7 +65,11 @@ def render(component: str) -> list[Manifest]:
             "images": [{"name": "registry.example.com/platform/updater", "newTag": "v1"}],
         }
         (directory / "kustomization.yaml").write_text(json.dumps(overlay))
-        result = subprocess.run(["kubectl", "kustomize", name], check=False, capture_output=True, text=True)
+        return build(directory)
+
+
+def build(directory: Path) -> list[Manifest]:
+    result = subprocess.run(["kubectl", "kustomize", directory], check=False, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     return [each for each in yaml.safe_load_all(StringIO(result.stdout)) if each]
 
@@ -222,6 +227,34 @@ class TestDeployment:
     def test_the_daemon_has_time_to_end(self, rendered: list[Manifest]) -> None:
         grace = load_settings(None, {}).shutdown.grace
         assert pods(rendered, "deployment")["spec"]["terminationGracePeriodSeconds"] > grace
+
+
+PAGES = {page: (ROOT / page).read_text() for page in ("README.md", "docs/install.md")}
+EXAMPLES = [
+    (page, text)
+    for page, content in PAGES.items()
+    for text in re.findall(r"```yaml\n(# kustomization.yaml\n.*?)```", content, re.DOTALL)
+]
+(CLAIM,) = re.findall(r"```yaml\n# claim.yaml\n(.*?)```", PAGES["docs/install.md"], re.DOTALL)
+
+
+@pytest.mark.parametrize(("page", "text"), EXAMPLES)
+def test_examples_of_the_pages_are_rendered_and_valid(page: str, text: str, tmp_path: Path) -> None:
+    shutil.copytree(KUBERNETES, tmp_path / "updater")
+    shutil.copy(SWAP / "argocd-server.yaml", tmp_path)
+    (tmp_path / "claim.yaml").write_text(CLAIM)
+    (tmp_path / "kustomization.yaml").write_text(text)
+    rendered = build(tmp_path)
+    for manifest in rendered:
+        kubernetes_validate.validate(manifest, VERSIONS[-1], strict=True)
+    claims = [
+        volume["persistentVolumeClaim"]["claimName"]
+        for manifest in rendered
+        if manifest["kind"] == "Deployment"
+        for volume in manifest["spec"]["template"]["spec"]["volumes"]
+        if "persistentVolumeClaim" in volume
+    ]
+    assert claims == [each["metadata"]["name"] for each in rendered if each["kind"] == "PersistentVolumeClaim"]
 
 
 def selectors(rendered: list[Manifest]) -> Iterator[Manifest]:

@@ -86,6 +86,7 @@ class Git(_Section, frozen=True):
     user: Text = "argocd-image-updater"
     """Name of the commits' author and committer."""
     email: Text = "noreply@argoproj.io"
+    """Address of the same."""
     commit_message_template: str = ""
     """A Go template for the message; empty: `commit_message_file`."""
     commit_message_file: Path | None = None
@@ -266,6 +267,7 @@ class Log(_Section, frozen=True):
     """What is said on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe that is said."""
     format: Literal["json", "text"] = "json"
     """One JSON object a line, or text for a terminal."""
 
