@@ -16,6 +16,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.fakes.kustomize import kustomize
 from updater.adapters.argocd_trust import KNOWN_HOSTS_FILE, TLS_DIRECTORY
 from updater.config.daemon import load_settings
 from updater.config.environment import INHERITED, UNSUPPORTED
@@ -28,10 +29,7 @@ from updater.settings.daemon import (
     Settings,
 )
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(shutil.which("kubectl") is None, reason="install kubernetes-client"),
-]
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "config" / "kubernetes"
@@ -69,9 +67,7 @@ def render(component: str) -> list[Manifest]:
 
 
 def build(directory: Path) -> list[Manifest]:
-    result = subprocess.run(["kubectl", "kustomize", directory], check=False, capture_output=True, text=True)
-    assert (result.returncode, result.stderr) == (0, "")
-    return [each for each in yaml.safe_load_all(StringIO(result.stdout)) if each]
+    return [each for each in yaml.safe_load_all(StringIO(kustomize(directory))) if each]
 
 
 def found(rendered: list[Manifest], kind: str, name: str = "updater") -> Manifest:

@@ -1,21 +1,17 @@
 """Edited kustomizations, rendered by Kustomize itself: the wanted image differs, and not a line beside it."""
 
 import difflib
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.kustomize import kustomize
 from tests.formats.builders import DIGEST, edit
 from updater.domain.change import Edit
 from updater.domain.target import FileKind
 from updater.formats.targets import apply_edits
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(shutil.which("kubectl") is None, reason="install kubernetes-client"),
-]
+pytestmark = pytest.mark.integration
 
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -90,8 +86,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def render(directory: Path) -> list[str]:
-    command = ["kubectl", "kustomize", str(directory)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    return kustomize(directory).splitlines()
 
 
 def changed(before: list[str], after: list[str]) -> list[str]:
