@@ -38,7 +38,9 @@ from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
 from updater.logs import configure_logging
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
-from updater.ports import Author, Authorities, Leadership, RepositorySecrets, Secrets, ServiceAccounts
+from updater.ports.cluster import Leadership
+from updater.ports.git import Author
+from updater.ports.secrets import Authorities, RepositorySecrets, Secrets, ServiceAccounts
 from updater.serving import Outside, build_overview
 from updater.settings.daemon import DEFAULT_STATE, TEMPORARY_STATE, Settings, State
 from updater.stages.board import Board

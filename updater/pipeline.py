@@ -18,22 +18,18 @@ from updater.domain.messages import (
     WriterMessage,
 )
 from updater.domain.secrets import SecretAccess
-from updater.ports import (
+from updater.ports.cluster import (
     ApplicationEvents,
     ApplicationSource,
     ApplicationWriter,
-    Author,
-    DueTimes,
-    Forges,
-    GitServer,
     Leadership,
     LeaseReader,
-    Registry,
     ResourceStatuses,
-    Signatures,
-    TagMemory,
 )
-from updater.ports import WriteMemory as _WriteMemory
+from updater.ports.forges import Forges
+from updater.ports.git import Author, GitServer
+from updater.ports.memory import WriteMemory as _WriteMemory
+from updater.ports.registry import DueTimes, Registry, Signatures, TagMemory
 from updater.settings.daemon import Settings
 from updater.stages.application_writer import ApplicationPatcher
 from updater.stages.board import Board

@@ -19,7 +19,7 @@ from updater.formats.gotemplate import Template, TemplateError
 from updater.formats.notices import NoticeKind, cloud_event, json_body, slack_body, templated_body
 from updater.formats.webhooks import WebhookType
 from updater.pipeline import Companion, Pipeline
-from updater.ports import Leadership
+from updater.ports.cluster import Leadership
 from updater.settings.daemon import DEFAULT_TLS, Settings
 from updater.settings.units import Listen
 from updater.stages.notifier import Notifier

@@ -17,7 +17,7 @@ from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFo
 from updater.domain.image import ImageVersion
 from updater.domain.references import parse_reference
 from updater.domain.target import ApplicationTarget, FileKind, ImageKeys
-from updater.ports import ClusterEvent, Gone, Listed, Readable, Seen, Unreadable
+from updater.ports.cluster import ClusterEvent, Gone, Listed, Readable, Seen, Unreadable
 
 NAME = ApplicationName("argocd", "demo")
 TARGET = ApplicationTarget(NAME, 0, FileKind.OVERRIDE_HELM)

@@ -26,7 +26,8 @@ from updater.domain.platform import Platform
 from updater.domain.polling import PollKey
 from updater.domain.secrets import parse_credential_source
 from updater.domain.target import Branch, FileKind, GitTarget
-from updater.ports import Due, PendingWrite
+from updater.ports.memory import PendingWrite
+from updater.ports.registry import Due
 
 NOW = datetime.now(UTC)
 REPOSITORY = Repository("registry.example.com:5000", "team/app")
@@ -257,7 +258,7 @@ import asyncio, os, sys
 from pathlib import Path
 from tests.adapters.test_sqlite_store import NAME, KEY, NOW, TARGET, V2, snapshot
 from updater.adapters.sqlite.store import SqliteStore
-from updater.ports import PendingWrite
+from updater.ports.memory import PendingWrite
 
 async def main() -> None:
     store = await SqliteStore.open(Path(sys.argv[1]))

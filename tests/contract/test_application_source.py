@@ -20,16 +20,8 @@ from updater.domain.errors import ClusterError, EditError, Misconfigured, Secret
 from updater.domain.image import ImageVersion
 from updater.domain.references import parse_reference
 from updater.domain.target import ApplicationTarget, FileKind, ImageKeys
-from updater.ports import (
-    ApplicationSource,
-    ApplicationWriter,
-    ClusterEvent,
-    Gone,
-    Listed,
-    RepositorySecrets,
-    Seen,
-    Unreadable,
-)
+from updater.ports.cluster import ApplicationSource, ApplicationWriter, ClusterEvent, Gone, Listed, Seen, Unreadable
+from updater.ports.secrets import RepositorySecrets
 
 NAME = ApplicationName("argocd", "demo")
 REFRESH = "argocd.argoproj.io/refresh"

@@ -23,7 +23,7 @@ from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.demo.gitserver import GitRequest, commit_files
 from updater.pipeline import build_pipeline
-from updater.ports import LabelledSecret
+from updater.ports.secrets import LabelledSecret
 from updater.settings.daemon import Git, Polling, Settings
 from updater.settings.units import Duration, Interval
 from updater.stages.leadership import Alone

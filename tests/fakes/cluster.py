@@ -12,7 +12,7 @@ from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.target import ApplicationTarget, FileKind
 from updater.formats.kustomize import merge_images
 from updater.formats.overrides import merge_parameters
-from updater.ports import ApplicationEvent, ClusterEvent, Gone, Listed, ResourceGone, ResourceSeen, Seen
+from updater.ports.cluster import ApplicationEvent, ClusterEvent, Gone, Listed, ResourceGone, ResourceSeen, Seen
 
 
 @dataclass

@@ -8,7 +8,7 @@ from updater.domain.errors import ForgeError
 from updater.domain.pull_requests import PullRequest, State
 from updater.domain.target import Branch, repository_key
 from updater.formats.pull_request import proposals_in
-from updater.ports import NewPullRequest
+from updater.ports.forges import NewPullRequest
 
 
 @dataclass

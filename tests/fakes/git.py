@@ -7,7 +7,7 @@ from datetime import datetime
 
 from updater.domain.errors import BranchNotFound, EditError, GitAuthError, GitError, PushStale
 from updater.domain.target import Branch, repository_key
-from updater.ports import Author, Sign, Tip
+from updater.ports.git import Author, Sign, Tip
 
 
 @dataclass(frozen=True, slots=True)

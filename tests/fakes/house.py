@@ -17,7 +17,7 @@ from tests.fakes.registry_port import InMemoryRegistry
 from tests.fakes.signatures import FakeSignatures
 from updater.domain.measurements import Measure, unmeasured
 from updater.pipeline import Pipeline, build_pipeline
-from updater.ports import Leadership
+from updater.ports.cluster import Leadership
 from updater.settings.daemon import Git, Polling, RegistryFiles, Settings, Shutdown
 from updater.settings.units import Duration, Interval
 from updater.stages.commits import Commits

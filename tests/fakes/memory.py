@@ -11,7 +11,8 @@ from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey
 from updater.domain.target import Target
-from updater.ports import Due, PendingWrite
+from updater.ports.memory import PendingWrite
+from updater.ports.registry import Due
 
 
 @dataclass

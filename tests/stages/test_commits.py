@@ -9,7 +9,7 @@ from tests.fakes.house import House, now
 from updater.domain.errors import Misconfigured
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import Template
-from updater.ports import Author, Sign
+from updater.ports.git import Author, Sign
 from updater.stages.commits import Commits
 
 IMAGE = "registry.example.com/team/app"

@@ -14,7 +14,7 @@ from updater.domain.candidates import Snapshot
 from updater.domain.election import elect
 from updater.domain.errors import GitAuthError, GitError, PushRefused, RegistryError
 from updater.domain.polling import PollKey, Wants
-from updater.ports import Unreadable
+from updater.ports.cluster import Unreadable
 from updater.settings.daemon import Polling
 from updater.settings.units import Interval
 from updater.stages.reporter import Reporter

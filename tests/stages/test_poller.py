@@ -31,7 +31,7 @@ from updater.domain.messages import (
     TrackedApplication,
 )
 from updater.domain.polling import PollKey, Wants
-from updater.ports import Due
+from updater.ports.registry import Due
 from updater.stages.poller import Poller
 
 pytestmark = pytest.mark.looptime

@@ -15,7 +15,7 @@ from updater.domain.pull_requests import PullRequest, State
 from updater.formats.branch_name import aiu_name
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import Template
-from updater.ports import Author
+from updater.ports.git import Author
 from updater.stages.commits import Commits
 
 IMAGE = "registry.example.com/team/app"

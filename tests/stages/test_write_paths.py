@@ -16,7 +16,7 @@ from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.demo.gitserver import GitHttpServer, create_repository
 from updater.pipeline import build_pipeline
-from updater.ports import LabelledSecret
+from updater.ports.secrets import LabelledSecret
 
 pytestmark = pytest.mark.integration
 

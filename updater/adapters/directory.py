@@ -19,11 +19,10 @@ from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFo
 from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.target import ApplicationTarget
 from updater.formats.application_manifest import annotate_application, edit_application
-from updater.ports import (
+from updater.ports.cluster import (
     ApplicationEvent,
     ClusterEvent,
     Gone,
-    LabelledSecret,
     Listed,
     Readable,
     ResourceGone,
@@ -31,6 +30,7 @@ from updater.ports import (
     Seen,
     Unreadable,
 )
+from updater.ports.secrets import LabelledSecret
 
 log = structlog.get_logger()
 

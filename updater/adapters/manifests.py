@@ -22,7 +22,7 @@ from updater.adapters.secret_data import conceal, decode_secret
 from updater.domain.application import Application, ApplicationName
 from updater.domain.errors import ApplicationConflict, Misconfigured
 from updater.domain.resources import GROUP, ImageUpdater, ResourceName
-from updater.ports import LabelledSecret
+from updater.ports.secrets import LabelledSecret
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _LARGEST_FILE = 10 * 2**20

@@ -9,7 +9,7 @@ from updater.domain.application_sets import ApplicationSetRules
 from updater.domain.change import Edit
 from updater.domain.resources import ResourceName
 from updater.domain.target import ApplicationTarget
-from updater.ports import ApplicationEvent, ApplicationSource, ApplicationWriter, ClusterEvent, Gone, Seen
+from updater.ports.cluster import ApplicationEvent, ApplicationSource, ApplicationWriter, ClusterEvent, Gone, Seen
 
 
 class _Cluster(ApplicationSource, ApplicationWriter, Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.secrets import CredentialSource, SecretKind, parse_credential_source
-from updater.ports import Secrets
+from updater.ports.secrets import Secrets
 from updater.redaction import register_secret
 
 _KEPT = 60.0

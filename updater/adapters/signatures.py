@@ -15,7 +15,7 @@ from updater.domain.image import ImageVersion
 from updater.domain.polling import PollKey
 from updater.domain.resources import Verification
 from updater.formats.signatures import Malformed, PublicKey, SignedLayer, load_public_key, read_manifest, signs
-from updater.ports import Secrets
+from updater.ports.secrets import Secrets
 
 _MOST_SIGNATURES = 50
 """Of one image that are looked at."""

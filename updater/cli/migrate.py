@@ -14,6 +14,7 @@ from updater.cli import EXIT_FAILED, EXIT_USAGE
 from updater.cli.manifest_files import Found, find_manifests
 from updater.domain.errors import ClusterError, Misconfigured
 from updater.domain.migration import Manifest, Migration, to_annotations, to_resources
+from updater.ports.cluster import Listed, ResourceSeen, Seen, Unreadable
 
 _PATIENCE = 60.0
 """Seconds for a cluster to list what it has."""
@@ -62,7 +63,6 @@ def _tell(left: Sequence[str]) -> None:
 
 async def _from_cluster(kubeconfig: Path | None, context: str, namespaces: Iterable[str]) -> Found:
     from updater.adapters.kubernetes.cluster import KubernetesCluster  # noqa: PLC0415 - its import costs seconds
-    from updater.ports import Listed, ResourceSeen, Seen, Unreadable  # noqa: PLC0415
 
     cluster = await KubernetesCluster.open(tuple(namespaces) or ("argocd",), kubeconfig, context)
     found = Found()

@@ -19,7 +19,7 @@ from updater.config.options import OPTIONS
 from updater.config.registries_conf import TLS_DIRECTORY, load_registries, mounted_authorities
 from updater.domain.errors import ClusterError, Misconfigured
 from updater.formats.commit import CommitStyle
-from updater.ports import Authorities
+from updater.ports.secrets import Authorities
 from updater.settings.daemon import Git, Settings
 from updater.settings.registries import Registries
 

@@ -17,7 +17,8 @@ from updater.domain.errors import ClusterError, EditError, LeadershipLost, Misco
 from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import ApplicationTarget
-from updater.ports import ApplicationWriter, Leadership, WriteMemory
+from updater.ports.cluster import ApplicationWriter, Leadership
+from updater.ports.memory import WriteMemory
 from updater.stages.board import Board
 from updater.stages.keyed import Pace, retry_delay
 from updater.stages.outranked import Outranked

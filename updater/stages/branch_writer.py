@@ -26,7 +26,9 @@ from updater.domain.errors import (
 from updater.domain.measurements import BatchPushed, Measure, unmeasured
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import Branch, BranchKey, GitTarget, repository_key
-from updater.ports import ApplicationWriter, GitBranch, GitServer, Leadership, PendingWrite, WriteMemory
+from updater.ports.cluster import ApplicationWriter, Leadership
+from updater.ports.git import GitBranch, GitServer
+from updater.ports.memory import PendingWrite, WriteMemory
 from updater.stages.batch import Files, Plan, Planned, by_branch, by_spelling, manifests_to_find, paths_to_read, plan
 from updater.stages.board import Board
 from updater.stages.commits import Commits

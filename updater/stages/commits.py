@@ -10,7 +10,7 @@ import structlog
 from updater.domain.change import Change
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import TemplateError
-from updater.ports import Author, CommitSigner, GitBranch, Sign
+from updater.ports.git import Author, CommitSigner, GitBranch, Sign
 
 log = structlog.get_logger()
 

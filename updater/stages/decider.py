@@ -31,7 +31,7 @@ from updater.domain.polling import PollKey, wants
 from updater.domain.ripening import reconsider_at
 from updater.domain.rollback import names_version
 from updater.domain.target import ApplicationTarget
-from updater.ports import WriteMemory
+from updater.ports.memory import WriteMemory
 from updater.stages.alarms import Alarms
 from updater.stages.board import Board
 from updater.stages.present import assumed, doubtful, unmanaged

@@ -15,7 +15,7 @@ import structlog
 from updater.domain.application import ApplicationName
 from updater.domain.errors import ClusterError
 from updater.domain.messages import Happening, Noticed
-from updater.ports import ApplicationEvent, ApplicationEvents, Leadership
+from updater.ports.cluster import ApplicationEvent, ApplicationEvents, Leadership
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 
 from updater.domain.errors import EditError
 from updater.domain.path_globs import PathGlob
-from updater.ports import GitBranch
+from updater.ports.git import GitBranch
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _MOST_FILES = 2000

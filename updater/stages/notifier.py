@@ -9,7 +9,7 @@ from typing import Protocol
 from updater.domain.application import ApplicationName
 from updater.domain.messages import Happening, Noticed
 from updater.formats.notices import Notice, NoticeKind
-from updater.ports import Leadership
+from updater.ports.cluster import Leadership
 
 _KINDS: Mapping[Happening, NoticeKind] = {
     Happening.UPDATED: NoticeKind.UPDATED,

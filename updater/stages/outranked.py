@@ -13,7 +13,7 @@ from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import ApplicationTarget, Branch, FileKind
 from updater.domain.targeting import override_name
 from updater.formats.targets import read_version
-from updater.ports import GitServer
+from updater.ports.git import GitServer
 from updater.stages.board import Board
 from updater.stages.present import edit_for
 

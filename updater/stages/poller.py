@@ -35,7 +35,7 @@ from updater.domain.messages import (
 )
 from updater.domain.polling import PollKey, RegistryState, Wants, wants
 from updater.domain.rhythm import next_wait
-from updater.ports import Due, DueTimes, Registry, TagMemory
+from updater.ports.registry import Due, DueTimes, Registry, TagMemory
 from updater.stages.waiting import wait_for_event
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from updater.domain.pull_requests import aiu_key
 from updater.domain.target import Branch, GitTarget, repository_key
 from updater.formats.branch_name import branch_name, check_branch_template, proposal_name
 from updater.formats.commit import BRANCH_TRAILER, trailer
-from updater.ports import Tip
+from updater.ports.git import Tip
 from updater.stages.batch import Plan, Planned, planned_by_application
 
 

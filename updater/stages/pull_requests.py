@@ -33,7 +33,10 @@ from updater.formats.branch_name import aiu_keys, aiu_name, target_key
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import TemplateError
 from updater.formats.pull_request import Words, without_proposals, word
-from updater.ports import Forge, Forges, GitBranch, Leadership, NewPullRequest, WriteMemory
+from updater.ports.cluster import Leadership
+from updater.ports.forges import Forge, Forges, NewPullRequest
+from updater.ports.git import GitBranch
+from updater.ports.memory import WriteMemory
 from updater.stages.batch import Planned, planned_by_application
 from updater.stages.board import Board
 from updater.stages.commits import Commits

@@ -8,7 +8,7 @@ from updater.domain.application import ApplicationName
 from updater.domain.polling import PollKey
 from updater.domain.record import ImageView, image_record, problem_record
 from updater.domain.secrets import CredentialSource
-from updater.ports import Due, DueTimes
+from updater.ports.registry import Due, DueTimes
 from updater.stages.board import Board
 
 

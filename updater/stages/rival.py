@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from updater.domain.errors import ClusterError
-from updater.ports import LeaseReader
+from updater.ports.cluster import LeaseReader
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, TrackedImage
 from updater.domain.polling import PollKey
 from updater.domain.resources import Verification
-from updater.ports import Signatures
+from updater.ports.registry import Signatures
 
 log = structlog.get_logger()
 

@@ -19,7 +19,8 @@ from updater.domain.messages import Happening, Noticed, TrackedApplication
 from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.selection import Selection
 from updater.domain.status import Managed, Status, Written, build_status, says_the_same
-from updater.ports import DueTimes, Leadership, ResourceStatuses
+from updater.ports.cluster import Leadership, ResourceStatuses
+from updater.ports.registry import DueTimes
 from updater.stages.board import Board
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from updater.domain.messages import ApplicationGone, ApplicationSeen, TrackedApp
 from updater.domain.places import Places
 from updater.domain.secrets import SecretAccess
 from updater.domain.selection import Selection
-from updater.ports import (
+from updater.ports.cluster import (
     ApplicationSource,
     ClusterEvent,
     Gone,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from updater.domain.application import ApplicationName
 from updater.domain.messages import ImageIdentity, ReviewMoved, UpdateDecided, WriterMessage
 from updater.domain.target import BranchKey, GitTarget
-from updater.ports import Leadership
+from updater.ports.cluster import Leadership
 from updater.stages.application_writer import ApplicationPatcher
 from updater.stages.branch_writer import BranchWriter
 from updater.stages.keyed import KeyedWorkers, Pace

@@ -27,7 +27,7 @@ from updater.domain.errors import GitAuthError, GitError, Misconfigured
 from updater.domain.target import Branch
 from updater.formats.codecommit import AwsKey, codecommit_login
 from updater.formats.repository_url import covers, is_ssh, normalised, ssh_address, without_login
-from updater.ports import LabelledSecret
+from updater.ports.secrets import LabelledSecret
 
 URL = "https://git.example.com/team/gitops.git"
 

@@ -29,7 +29,8 @@ from updater.domain.errors import (
     SecretNotFound,
 )
 from updater.domain.target import Branch
-from updater.ports import Author, LabelledSecret, Tip
+from updater.ports.git import Author, Tip
+from updater.ports.secrets import LabelledSecret
 
 pytestmark = pytest.mark.integration
 

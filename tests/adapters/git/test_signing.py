@@ -17,7 +17,8 @@ from updater.domain.change import Change
 from updater.domain.errors import Misconfigured, SecretNotFound
 from updater.domain.image import ImageVersion
 from updater.domain.target import Branch
-from updater.ports import Author, LabelledSecret
+from updater.ports.git import Author
+from updater.ports.secrets import LabelledSecret
 from updater.stages.commits import Commits
 
 pytestmark = pytest.mark.integration

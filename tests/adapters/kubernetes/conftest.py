@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.apiserver import ApiServer
 from updater.adapters.kubernetes.cluster import KubernetesCluster
 from updater.adapters.kubernetes.reflector import Pace
-from updater.ports import ClusterEvent, Gone, Seen, Unreadable
+from updater.ports.cluster import ClusterEvent, Gone, Seen, Unreadable
 
 PACE = Pace(page=3, watch=30, idle=5, first_pause=0.01, longest_pause=0.1)
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from tests.adapters.kubernetes.conftest import PACE, Listener, application, told
 from tests.fakes.apiserver import ApiServer, Fault
 from updater.adapters.kubernetes.cluster import KubernetesCluster
-from updater.ports import Listed
+from updater.ports.cluster import Listed
 
 PLACE = "ConfigMap argocd/argocd-cmd-params-cm"
 

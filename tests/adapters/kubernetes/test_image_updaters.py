@@ -16,7 +16,7 @@ from updater.adapters.kubernetes.cluster import KubernetesCluster
 from updater.domain.application import ApplicationName
 from updater.domain.errors import ClusterError
 from updater.domain.resources import ResourceName
-from updater.ports import ApplicationEvent, Listed, ResourceGone, ResourceSeen, Seen, Unreadable
+from updater.ports.cluster import ApplicationEvent, Listed, ResourceGone, ResourceSeen, Seen, Unreadable
 
 TEAM = manifest("team", ref("*", image()))
 WATCH = "imageupdaters?watch="

@@ -13,7 +13,7 @@ from tests.fakes.apiserver import ApiServer, Fault
 from tests.fakes.house import eventually
 from updater.adapters.kubernetes.cluster import KubernetesCluster
 from updater.adapters.kubernetes.reflector import Pace
-from updater.ports import Gone, Listed, Seen
+from updater.ports.cluster import Gone, Listed, Seen
 
 LIST = "applications?limit="
 WATCH = "applications?watch="

@@ -24,7 +24,7 @@ from updater.demo.gitserver import commit_files, create_repository
 from updater.domain.errors import PushRefused, PushStale
 from updater.domain.pull_requests import PullRequestSettings
 from updater.domain.target import Branch
-from updater.ports import Author, GitBranch
+from updater.ports.git import Author, GitBranch
 
 pytestmark = pytest.mark.integration
 

@@ -24,7 +24,7 @@ from updater.demo.gitserver import commit_files, create_repository
 from updater.domain.errors import ForgeError, ForgeRefused, ForgeThrottled
 from updater.domain.pull_requests import PullRequest, PullRequestSettings, State
 from updater.domain.target import Branch
-from updater.ports import Forge, NewPullRequest
+from updater.ports.forges import Forge, NewPullRequest
 
 pytestmark = pytest.mark.integration
 

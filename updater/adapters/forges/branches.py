@@ -17,7 +17,7 @@ from updater.adapters.git.client import GitClient, RemoteBranch
 from updater.domain.errors import GitError, Misconfigured
 from updater.domain.target import Branch
 from updater.formats.commit import BRANCH_TRAILER
-from updater.ports import Author, GitBranch, Sign, Tip
+from updater.ports.git import Author, GitBranch, Sign, Tip
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from updater.domain.pull_request_settings import forge_of
 from updater.domain.pull_requests import ForgeKind
 from updater.domain.target import Branch
 from updater.formats.repository_url import is_ssh, ssh_address, without_login
-from updater.ports import Forge
+from updater.ports.forges import Forge
 
 _GITHUB = "github.com"
 

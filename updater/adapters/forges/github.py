@@ -13,7 +13,7 @@ from updater.adapters.forges.api import Answer, Api
 from updater.adapters.forges.listing import Listed, Listings, with_proposals
 from updater.domain.errors import ForgeError, ForgeRefused
 from updater.domain.pull_requests import PullRequest, State
-from updater.ports import NewPullRequest
+from updater.ports.forges import NewPullRequest
 
 _AUTOMERGE = """
 mutation($id: ID!, $method: PullRequestMergeMethod!, $head: GitObjectID!) {

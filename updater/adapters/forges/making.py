@@ -14,7 +14,7 @@ import msgspec
 
 from updater.adapters.forges.api import Api
 from updater.domain.errors import ForgeError, ForgeRefused, ForgeThrottled, PushRefused, PushStale
-from updater.ports import Author
+from updater.ports.git import Author
 
 _COMMIT = """
 mutation($input: CreateCommitOnBranchInput!) {

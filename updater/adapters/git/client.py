@@ -36,7 +36,7 @@ from updater.adapters.git.transport import AnswerLost, CutShort, Transport
 from updater.domain.errors import BranchNotFound, EditError, GitAuthError, GitError, PushStale
 from updater.domain.target import Branch
 from updater.formats.packs import BLOB, Sent
-from updater.ports import Author, Sign, Tip
+from updater.ports.git import Author, Sign, Tip
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from updater.domain.errors import GitAuthError
 from updater.domain.target import Branch
 from updater.formats.repository_url import covers, normalised
-from updater.ports import LabelledSecret, RepositorySecrets
+from updater.ports.secrets import LabelledSecret, RepositorySecrets
 
 _DEFAULT_PROJECT = "default"
 _LABEL = "argocd.argoproj.io/secret-type"

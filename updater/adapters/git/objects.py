@@ -12,7 +12,7 @@ from dulwich.objects import Commit, ObjectID, Tree
 from updater.domain.errors import EditError, GitError
 from updater.formats.deltas import create_delta
 from updater.formats.packs import BLOB, COMMIT, TREE, GitObject, Sent
-from updater.ports import Author, Sign, Tip
+from updater.ports.git import Author, Sign, Tip
 
 _FILE = 0o100644
 _UNSPEAKABLE = re.compile("[\n\ud800-\udfff]")

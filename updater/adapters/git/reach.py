@@ -21,7 +21,7 @@ from updater.adapters.git.transport import Transport
 from updater.domain.errors import GitError
 from updater.domain.target import Branch
 from updater.formats.repository_url import is_ssh, ssh_address, without_login
-from updater.ports import RepositorySecrets
+from updater.ports.secrets import RepositorySecrets
 
 _CONNECTIONS_PER_HOST = 4
 _MOST_CONTEXTS = 100

@@ -11,7 +11,8 @@ import pysequoia
 
 from updater.domain.errors import Misconfigured
 from updater.domain.secrets import SecretKind, parse_credential_source
-from updater.ports import Secrets, Sign
+from updater.ports.git import Sign
+from updater.ports.secrets import Secrets
 from updater.redaction import register_secret
 
 Method = Literal["openpgp", "ssh"]

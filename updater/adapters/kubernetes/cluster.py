@@ -37,7 +37,8 @@ from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFo
 from updater.domain.namespaces import Namespaces
 from updater.domain.resources import ResourceName
 from updater.domain.target import ApplicationTarget
-from updater.ports import ApplicationEvent, ClusterEvent, LabelledSecret, Listed, ResourceGone, ResourceSeen
+from updater.ports.cluster import ApplicationEvent, ClusterEvent, Listed, ResourceGone, ResourceSeen
+from updater.ports.secrets import LabelledSecret
 
 log = structlog.get_logger()
 

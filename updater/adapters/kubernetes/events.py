@@ -2,7 +2,7 @@
 
 from datetime import UTC
 
-from updater.ports import ApplicationEvent
+from updater.ports.cluster import ApplicationEvent
 
 _API_VERSION = "argoproj.io/v1alpha1"
 _COMPONENT = "ArgocdImageUpdater"

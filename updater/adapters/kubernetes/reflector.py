@@ -17,7 +17,7 @@ from updater.adapters.argocd import decode_application
 from updater.adapters.kubernetes.connection import APPLICATIONS, ApiError, Connection, Resource
 from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured
-from updater.ports import ClusterEvent, Gone, Listed, Seen, Unreadable
+from updater.ports.cluster import ClusterEvent, Gone, Listed, Seen, Unreadable
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ import structlog
 
 from updater.adapters.kubernetes.connection import CONFIG_MAPS, ApiError, Connection
 from updater.domain.errors import ClusterError, StoreError, UpdaterError
-from updater.ports import Leadership
+from updater.ports.cluster import Leadership
 
 log = structlog.get_logger()
 

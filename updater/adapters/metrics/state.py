@@ -18,7 +18,7 @@ from updater.domain.application import ApplicationName
 from updater.domain.messages import TrackedApplication
 from updater.domain.polling import RegistryState
 from updater.domain.record import ImageView, decision_kind, is_failing
-from updater.ports import Leadership
+from updater.ports.cluster import Leadership
 
 _OWNER = ("image_updater_cr_namespace", "image_updater_cr_name")
 _HOLD = "hold"

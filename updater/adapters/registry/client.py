@@ -27,7 +27,8 @@ from updater.domain.measurements import Measure, unmeasured
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.domain.secrets import CredentialSource
-from updater.ports import ImageMetadata, Secrets, ServiceAccounts, TagMemory
+from updater.ports.registry import ImageMetadata, TagMemory
+from updater.ports.secrets import Secrets, ServiceAccounts
 from updater.settings.registries import Registries, RegistrySettings
 
 

@@ -22,7 +22,7 @@ from updater.domain.errors import ClusterError, Misconfigured, RegistryAuthError
 from updater.domain.image import Repository
 from updater.domain.secrets import CLOUDS, CredentialSource, SecretKind
 from updater.formats.docker_config import Login, find_login
-from updater.ports import Secrets, ServiceAccounts
+from updater.ports.secrets import Secrets, ServiceAccounts
 from updater.redaction import register_secret
 from updater.settings.registries import RegistrySettings
 

@@ -14,7 +14,7 @@ from updater.domain.errors import RegistryError, RegistryThrottled
 from updater.domain.platform import Platform, matches
 from updater.domain.rhythm import is_over
 from updater.formats.oci import ImageManifest, Index, Manifest, NoImage
-from updater.ports import ImageMetadata
+from updater.ports.registry import ImageMetadata
 
 _CHECKED_EVERY = timedelta(minutes=10)
 """After which it is looked again where a tag points to."""

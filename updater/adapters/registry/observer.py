@@ -19,7 +19,7 @@ from updater.domain.platform import Platform
 from updater.domain.policy import Policy
 from updater.domain.polling import Wants
 from updater.domain.ranking import Election, elect
-from updater.ports import TagMemory
+from updater.ports.registry import TagMemory
 
 _CONFIRMED_AFTER = timedelta(seconds=60)
 _LARGE = 2_000

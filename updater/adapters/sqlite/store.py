@@ -20,7 +20,8 @@ from updater.domain.platform import Platform
 from updater.domain.polling import PollKey
 from updater.domain.secrets import parse_credential_source
 from updater.domain.target import Target
-from updater.ports import Due, PendingWrite
+from updater.ports.memory import PendingWrite
+from updater.ports.registry import Due
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
