@@ -33,6 +33,8 @@ class FakeGit:
     """Raised by every push while it is set; nothing arrives."""
     before_push: Callable[[], None] = lambda: None
     """Called between the check and the push: a moment for somebody else to push."""
+    before_tip: Callable[[], None] = lambda: None
+    """Called before each look at another branch than the base."""
     after_commit: Callable[[], None] = lambda: None
     """Called when a commit was built, and not pushed yet."""
     lose_answers: int = 0
@@ -113,6 +115,7 @@ class FakeBranch:
         return {path: _listing(path, files) if path.endswith("/") else files.get(path) for path in paths}
 
     async def tip(self, name: str) -> Tip | None:
+        self.server.before_tip()
         commits = self.server.branches.get((self.key[0], name))
         if not commits:
             return None

@@ -83,7 +83,7 @@ class House:
 
     async def hear(self, event: str, count: int = 1) -> LogEvent:
         """Wait until something was logged so often; return the last of it."""
-        await eventually(lambda: len(self.said(event)) >= count, lambda: f"{event}; was said: {self.events}")
+        await eventually(lambda: len(self.said(event)) >= count, lambda: f"{event}; was said last: {self.events[-30:]}")
         return self.said(event)[-1]
 
     def _pipeline(self, *, once: bool, dry_run: bool) -> Pipeline:

@@ -101,6 +101,25 @@ async def test_merge_is_seen_without_a_new_tag_and_nothing_is_opened_again(house
     assert house.cluster.refreshed == [ApplicationName("argocd", "one")]
 
 
+async def test_branch_that_is_merged_and_deleted_between_two_looks_is_not_made_again(house: House) -> None:
+    async with house.running():
+        there = await opened(house)
+
+        def merge() -> None:
+            house.git.before_tip = lambda: None
+            house.git.merge(URL, there.head, "main")
+            house.git.delete(URL, there.head)
+            house.forge.set(there.number, state=State.MERGED)
+
+        house.git.before_tip = merge
+        house.registry.push(IMAGE, "v3.0")
+        await house.hear("write_back.stale")
+        await house.hear("image.proposed", count=2)
+    first, second = house.git.log(URL)[-1], house.git.log(URL, only(house).head)
+    assert first.hash == there.commit
+    assert [each.hash for each in second[:-1]] == [each.hash for each in house.git.log(URL)]
+
+
 async def test_closing_without_merging_declines_the_version_until_something_newer_comes(house: House) -> None:
     async with house.running():
         there = await opened(house)

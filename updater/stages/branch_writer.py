@@ -225,6 +225,8 @@ class BranchWriter:
         tip = await remote.tip(name)
         if tip is not None:
             check_ours(tip, name, self.commits.author.email)
+        elif await remote.head() != head:  # it may be gone because it was merged since the base was read
+            raise PushStale(f"{branch.url} moved while branch {name} was looked for")
         old = tip.commit if tip is not None else ""
         if carries(tip, head, made.planned):
             commit = old

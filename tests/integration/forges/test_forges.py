@@ -197,6 +197,7 @@ async def test_life_from_the_first_proposal_to_the_merge(place: Place) -> None:
         await house.hear("write_back.merged")
         await house.hear("round.finished", count=len(house.said("round.finished")) + 3)
     assert [each.state for each in place.server.requests_made] == ["merged"]
+    assert place.server.branches() == ["main"]
     place.server.git("fsck", "--strict")
 
 
