@@ -3,10 +3,12 @@
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import structlog
@@ -15,10 +17,14 @@ from hypothesis import strategies as st
 
 from updater import redaction
 from updater.domain.decision import Reason
-from updater.logs import Format, Level, configure_logging
+from updater.logs import configure_logging
 from updater.redaction import MASK, register_secret
+from updater.settings.daemon import LOG_AREAS, Log
 
 log = structlog.get_logger()
+
+DEFAULT = Log()
+Form = Literal["json", "text"]
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +38,10 @@ def _forgotten_secrets() -> Iterator[None]:
 class _Log:
     """What was said since it was made."""
 
-    def __init__(self, level: Level = "info", format: Format = "json") -> None:  # noqa: A002 - as the setting
+    def __init__(self, settings: Log = DEFAULT) -> None:
         self.stream = io.StringIO()
         logging.getLogger().handlers.clear()
-        configure_logging(level, format, self.stream)
+        configure_logging(settings, self.stream)
 
     @property
     def text(self) -> str:
@@ -55,10 +61,25 @@ def test_a_line_begins_with_time_level_and_event() -> None:
 
 
 def test_events_below_the_level_are_not_said() -> None:
-    said = _Log("warning")
+    said = _Log(Log(level="warning"))
     log.info("image.updated")
     log.warning("image.incomplete")
     assert [line["event"] for line in said.lines] == ["image.incomplete"]
+
+
+def test_an_area_has_a_level_of_its_own() -> None:
+    said = _Log(Log(level="warning", levels=("registry=debug", "git=error")))
+    log.debug("registry.asked")
+    log.info("image.updated")
+    log.warning("git.filter_refused")
+    log.error("git.crashed")
+    assert [line["event"] for line in said.lines] == ["registry.asked", "git.crashed"]
+
+
+def test_every_area_of_the_log_has_a_name_to_set_its_level_by() -> None:
+    rows = re.findall(r"^\|([^|]*)\|", Path("docs/log.md").read_text("utf-8"), re.MULTILINE)
+    documented = re.findall(r"`([a-z_]+)\.", "".join(rows))
+    assert set(LOG_AREAS) == set(documented)
 
 
 def test_libraries_are_heard_from_warnings_on_in_the_same_form() -> None:
@@ -86,7 +107,7 @@ def test_warnings_of_python_are_logged() -> None:
 
 def test_configuring_again_does_not_say_things_twice() -> None:
     said = _Log()
-    configure_logging("info", "json", said.stream)
+    configure_logging(DEFAULT, said.stream)
     logging.getLogger("library").warning("once")
     assert len(said.lines) == 1
 
@@ -156,7 +177,7 @@ def test_a_huge_text_keeps_its_beginning_and_its_end() -> None:
 
 
 def test_text_is_one_line_whatever_is_in_it() -> None:
-    said = _Log(format="text")
+    said = _Log(Log(format="text"))
     log.info("image.skipped", reason="two\nlines \x1b[31m", to="v1", count=3)
     [line] = said.text.splitlines()
     assert line.endswith('image.skipped reason="two\\nlines \\u001b[31m" to=v1 count=3')
@@ -217,13 +238,13 @@ _SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_siz
 )
 
 
-@pytest.mark.parametrize("format", ["json", "text"])
+@pytest.mark.parametrize("form", ["json", "text"])
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(secret=_SECRETS, before=st.text(max_size=20), as_bytes=st.booleans())
-def test_no_registered_secret_is_ever_said(format: Format, secret: str, before: str, as_bytes: bool) -> None:  # noqa: A002, FBT001
+def test_no_registered_secret_is_ever_said(form: Form, secret: str, before: str, as_bytes: bool) -> None:  # noqa: FBT001
     """Wherever it stands: in a value, a key, a list, a cause, or in what a library logs."""
     register_secret(secret.encode() if as_bytes else secret)
-    said = _Log(format=format)
+    said = _Log(Log(format=form))
     quiet = f"{before} {secret} after"
     log.info(quiet, reason=quiet, data={quiet: [quiet, quiet.encode()]}, error=ValueError(quiet), **{quiet: 1})
     logging.getLogger("library").warning("%s", quiet)

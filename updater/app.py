@@ -231,7 +231,7 @@ async def open_daemon(
 
         async def follow(changed: Configured) -> None:
             said = changed.settings
-            configure_logging(said.log.level, said.log.format)
+            configure_logging(said.log)
             await registry.reconfigure(changed.registries, said.registries.script_directories)
             commits.author, commits.style = Author(said.git.user, said.git.email), changed.commits
             commits.signer = _signing_key(said, cluster)

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from itertools import islice
 from traceback import TracebackException
-from typing import Literal, TextIO
+from typing import TextIO
 
 import msgspec
 import structlog
+from structlog.typing import Processor
 
 from updater.redaction import MASK, redact
+from updater.settings.daemon import Log
 
-Level = Literal["debug", "info", "warning", "error"]
-Format = Literal["json", "text"]
 _Plain = str | int | float | bool | None | list["_Plain"] | dict[str, "_Plain"]
 
 _LONGEST_TEXT = 8_192
@@ -34,15 +34,29 @@ _SECRET_KEY = re.compile(
 _BARE = re.compile(r"[!#-<>-\[\]-~]+")
 """A value that needs no quotes in text: printable ASCII without space, `"`, `=` and backslash."""
 
+_SEVERITIES = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "exception": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
 _encode = msgspec.json.Encoder().encode
 
 
-def configure_logging(level: Level, format: Format, stream: TextIO | None = None) -> None:  # noqa: A002 - as the setting
+def configure_logging(log: Log, stream: TextIO | None = None) -> None:
     """Send all that is logged, by us and by libraries, to a stream (standard error by default); may be called again."""
     output = _Output(stream or sys.stderr)
+    areas = dict(each.split("=") for each in log.levels)
+    severities = {area: _SEVERITIES[level] for area, level in areas.items()}
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, _render_json if format == "json" else _render_text],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[
+            _by_area(severities, _SEVERITIES[log.level]),
+            structlog.contextvars.merge_contextvars,
+            _render_json if log.format == "json" else _render_text,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(min(_SEVERITIES[log.level], *severities.values(), 50)),
         logger_factory=lambda *_: output,
         cache_logger_on_first_use=False,
     )
@@ -52,6 +66,18 @@ def configure_logging(level: Level, format: Format, stream: TextIO | None = None
     root.addHandler(_Forward(logging.WARNING))
     root.setLevel(logging.WARNING)
     logging.captureWarnings(True)
+
+
+def _by_area(severities: Mapping[str, int], otherwise: int) -> Processor:
+    """Drop what is less severe than is wanted of its area: the word before the dot in an event's name."""
+
+    def processor(_: object, method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+        area = str(event.get("event", "")).partition(".")[0]
+        if _SEVERITIES[method] < severities.get(area, otherwise):
+            raise structlog.DropEvent
+        return event
+
+    return processor
 
 
 class _Output:

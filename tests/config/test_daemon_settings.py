@@ -30,7 +30,7 @@ NEEDS = {
     "webhooks.gar_service_account": {"UPDATER_WEBHOOKS_GAR_AUDIENCE": "updater"},
 }
 """Variables without which an option may not be set."""
-TEXTS = ("true", "false", "localhost:9", "9s", "7", "9", "updated", "allow 0 22 * * * 4h")
+TEXTS = ("true", "git=error", "false", "localhost:9", "9s", "7", "9", "updated", "allow 0 22 * * * 4h")
 
 
 def another(option: Option) -> str:

@@ -16,7 +16,7 @@ from updater.config.place import settings_file
 from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.logs import configure_logging
-from updater.settings.daemon import Settings
+from updater.settings.daemon import Log, Settings
 
 Report = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ async def _report(settings: Settings, name: ApplicationName) -> Report | None:
     except NobodyAnswers:
         from updater.app import evaluate  # noqa: PLC0415 - nor of the daemon's adapters
 
-        configure_logging("error", settings.log.format)
+        configure_logging(Log(level="error", format=settings.log.format))
         click.echo("no daemon answers: looking anew, without writing anything", err=True)
         return await evaluate(settings, name)
 

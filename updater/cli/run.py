@@ -45,7 +45,7 @@ def run(config: Path | None, once: bool, dry_run: bool, compare: bool, **inherit
     except Misconfigured as error:
         click.echo(f"updater: {error}", err=True)
         sys.exit(EXIT_USAGE)
-    configure_logging(settings.log.level, settings.log.format)
+    configure_logging(settings.log)
     for name in flags.without_effect:
         log.warning("flag.unsupported", flag=name, reason="it has no effect: remove it")
     from updater.app import run_daemon  # noqa: PLC0415 - after the settings are known to be good: its imports are heavy

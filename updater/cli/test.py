@@ -107,8 +107,9 @@ def test(
     strategy digest.
     """
     from updater.logs import configure_logging  # noqa: PLC0415 - `updater --help` starts without it
+    from updater.settings.daemon import Log  # noqa: PLC0415 - as above
 
-    configure_logging(_LEVELS[loglevel.lower()], "text" if sys.stderr.isatty() else "json")
+    configure_logging(Log(level=_LEVELS[loglevel.lower()], format="text" if sys.stderr.isatty() else "json"))
     try:
         entry = parse_entry(image)
         policy = Policy(

@@ -9,7 +9,17 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from updater.domain.errors import Misconfigured
-from updater.settings.daemon import Count, Namespace, NamespacePattern, Number, Occasion, Settings, Text
+from updater.settings.daemon import (
+    LOG_AREAS,
+    AreaLevel,
+    Count,
+    Namespace,
+    NamespacePattern,
+    Number,
+    Occasion,
+    Settings,
+    Text,
+)
 from updater.settings.units import Duration, Interval, Listen, Size
 
 _LONGEST_SHOWN = 80
@@ -30,6 +40,7 @@ _REMEDIES: Mapping[object, str] = {
     tuple[NamespacePattern, ...]: "write a list of namespaces, such as [argocd, team-*] or ['*']",
     tuple[Namespace, ...]: "write a list of names of namespaces, such as [team-a, team-b]",
     tuple[Text, ...]: "write a list of texts, such as [latest, '*-rc*']",
+    tuple[AreaLevel, ...]: f"write a list such as [registry=debug, web=warning]; areas are {', '.join(LOG_AREAS)}",
     tuple[Occasion, ...]: "write a list of updated, held, failed and recovered",
     tuple[Path, ...]: "write a list of paths, such as [/app/scripts]",
 }

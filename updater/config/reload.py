@@ -51,6 +51,7 @@ LIVE = frozenset(
         "updates.pause",
         "updates.schedule",
         "log.level",
+        "log.levels",
         "log.format",
         "shutdown.grace",
     }

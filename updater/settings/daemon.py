@@ -27,6 +27,13 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Occasion = Literal["updated", "held", "failed", "recovered"]
 Number = Annotated[int, msgspec.Meta(ge=0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+_LOG_AREAS = (
+    "annotation|api|application|applications|cluster|configuration|daemon|events|flag|forge|git|image|leadership|library|"
+    "notifications|pull_request|registries|registry|replicas|rival|round|signature|state|status|store|variable|web|"
+    "webhook|webhooks|write_back"
+)
+LOG_AREAS = tuple(_LOG_AREAS.split("|"))
+AreaLevel = Annotated[str, msgspec.Meta(pattern=rf"^({_LOG_AREAS})=(debug|info|warning|error)$")]
 Namespace = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 NamespacePattern = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9*?\[\]^!\\-]+|/.+/)$")]
@@ -268,6 +275,8 @@ class Log(_Section, frozen=True):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe that is said."""
+    levels: tuple[AreaLevel, ...] = ()
+    """Of single areas, as in `registry=debug`; an area is what stands before the dot in an event's name."""
     format: Literal["json", "text"] = "json"
     """One JSON object a line, or text for a terminal."""
 
