@@ -41,6 +41,7 @@ from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
 from updater.ports.cluster import Leadership
 from updater.ports.git import Author
 from updater.ports.secrets import Authorities, RepositorySecrets, Secrets, ServiceAccounts
+from updater.ports.tracing import UNTRACED, Tracing
 from updater.serving import Outside, build_overview
 from updater.settings.daemon import DEFAULT_STATE, TEMPORARY_STATE, Settings, State
 from updater.stages.board import Board
@@ -172,6 +173,7 @@ async def open_daemon(
         stack.push_async_callback(store.close)
         own = own_platform(platform.system(), platform.machine())
         metrics = Metrics()
+        tracing = await stack.enter_async_context(_tracing(settings))
         trusted = Trusted(cluster, settings.argocd.namespace)
         reload = ConfigurationReload(trusted, settings, read_settings or (lambda: settings))
         configured = await reload.load()
@@ -222,10 +224,11 @@ async def open_daemon(
             commits=commits,
             forges=forges,
             measure=metrics.measure,
+            tracing=tracing,
         )
         reporter = Reporter(pipeline.board, registry, store, looks_again=not once)
         overview = build_overview(pipeline, reporter, _now)
-        outside = Outside(settings, SecretTexts(cluster), pipeline, leadership, metrics, overview, _now)
+        outside = Outside(settings, SecretTexts(cluster), pipeline, leadership, metrics, overview, _now, tracing)
         companions = [] if once else outside.companions({"store": store.ping, "registries": registry.ping})
         pipeline = replace(pipeline, companions=[*pipeline.companions, *companions])
 
@@ -240,6 +243,27 @@ async def open_daemon(
         if not once:
             await stack.enter_async_context(_beside(lambda: reload.run(configured, follow), "reload"))
         yield Daemon(pipeline, reporter, overview)
+
+
+@asynccontextmanager
+async def _tracing(settings: Settings) -> AsyncIterator[Tracing]:
+    """Have steps traced where that is wanted; the library is imported there alone.
+
+    Raises:
+        Misconfigured: it is not installed.
+    """
+    if not settings.tracing.enabled:
+        yield UNTRACED
+        return
+    try:
+        from updater.adapters.tracing import OpenTelemetry  # noqa: PLC0415 - most do without it
+    except ImportError as error:
+        raise Misconfigured(f"tracing.enabled needs {error.name}: install updater[otel]") from None
+    tracing = OpenTelemetry(__version__)
+    try:
+        yield tracing
+    finally:
+        await tracing.close()
 
 
 async def _leadership(

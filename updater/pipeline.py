@@ -30,6 +30,7 @@ from updater.ports.forges import Forges
 from updater.ports.git import Author, GitServer
 from updater.ports.memory import WriteMemory as _WriteMemory
 from updater.ports.registry import DueTimes, Registry, Signatures, TagMemory
+from updater.ports.tracing import UNTRACED, Tracing
 from updater.settings.daemon import Settings
 from updater.stages.application_writer import ApplicationPatcher
 from updater.stages.board import Board
@@ -270,6 +271,7 @@ def build_pipeline(
     dry_run: bool = False,
     commits: Commits | None = None,
     measure: Measure = unmeasured,
+    tracing: Tracing = UNTRACED,
 ) -> Pipeline:
     """Join the stages by bounded queues: a slow stage makes those before it wait, and loses nothing."""
     board = Board()
@@ -286,7 +288,9 @@ def build_pipeline(
     commits = commits or Commits(Author(git_settings.user, git_settings.email))
     reviews = PullRequests(forges, store, board, commits)
     tries = git_settings.push_tries
-    branches = BranchWriter(git, cluster, store, board, commits, tries, now, leadership, reviews, dry_run, measure)
+    branches = BranchWriter(
+        git, cluster, store, board, commits, tries, now, leadership, reviews, dry_run, measure, tracing
+    )
     rounds = ReviewRounds(reviews, branches.proposals, decided, leadership, settings.polling.interval)
     outranked = Outranked(git, board, settings.argocd.namespace)
     patcher = ApplicationPatcher(cluster, store, board, now, leadership, outranked, dry_run)
@@ -304,12 +308,13 @@ def build_pipeline(
         remember_due_times=not once,
         longest_interval=settings.polling.longest_interval,
         measure=measure,
+        tracing=tracing,
     )
     gate = SignatureGate(signatures, now, wake)
     return Pipeline(
         watcher=watcher,
         poller=poller,
-        decider=Decider(store, board, observed, decided, now, gate, poller.need_digests),
+        decider=Decider(store, board, observed, decided, now, gate, poller.need_digests, tracing),
         writer=Writer(decided, branches, patcher, _pace(settings), git_settings.concurrency, leadership),
         board=board,
         interval=settings.polling.interval,

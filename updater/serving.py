@@ -20,6 +20,7 @@ from updater.formats.notices import NoticeKind, cloud_event, json_body, slack_bo
 from updater.formats.webhooks import WebhookType
 from updater.pipeline import Companion, Pipeline
 from updater.ports.cluster import Leadership
+from updater.ports.tracing import UNTRACED, Tracing
 from updater.settings.daemon import DEFAULT_TLS, Settings
 from updater.settings.units import Listen
 from updater.stages.notifier import Notifier
@@ -50,6 +51,7 @@ class Outside:
     metrics: Metrics
     overview: Overview
     now: Callable[[], datetime]
+    tracing: Tracing = UNTRACED
 
     def companions(self, pings: Mapping[str, Ping]) -> list[Companion]:
         """Build all that runs beside the stages.
@@ -162,6 +164,7 @@ class Outside:
             relay=relay,
             stopping=self.pipeline.stopping.is_set,
             measure=self.metrics.measure,
+            tracing=self.tracing,
         )
 
 

@@ -16,8 +16,6 @@ from updater.adapters.keyless import TrustRoot
 from updater.domain.errors import Misconfigured
 from updater.domain.resources import Verification
 
-pytest.importorskip("sigstore", reason="needs the extra updater[sigstore]")
-
 WANTED = Verification(identity=IDENTITY, issuer=ISSUER)
 OTHER_DIGEST = digest_of(b"another image")
 

@@ -1,5 +1,6 @@
 """From a push to the registry to the commit by webhook alone: the next poll would be ten minutes later."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,16 +8,20 @@ from aiohttp import ClientSession
 
 from tests.e2e.installation import installed
 from tests.fakes.docker_registry import Notified, free_port
+from tests.fakes.otlp import receiver
 
 pytestmark = pytest.mark.e2e
 
 SECRET = "registry-knows-this"
 
 
-async def test_push_is_written_though_no_poll_is_due(tmp_path: Path) -> None:
-    """Debian's docker-registry notifies the daemon, which looks, decides and pushes to Git."""
+async def test_push_is_written_though_no_poll_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's docker-registry notifies the daemon, which looks, decides, pushes to Git, and traces all of it."""
     listen = f"127.0.0.1:{free_port()}"
-    async with installed(tmp_path, Notified(f"http://{listen}/webhook/distribution", SECRET)) as place:
+    notified = Notified(f"http://{listen}/webhook/distribution", SECRET)
+    async with receiver() as traces, installed(tmp_path, notified) as place:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", traces.url)
+        monkeypatch.setenv("UPDATER_TRACING_ENABLED", "true")
         place.interval = "10m"
         secret = "secret:argocd/hooks#distribution"
         place.more_settings = f"webhooks: {{enabled: true, listen: '{listen}', distribution_secret: '{secret}'}}\n"
@@ -37,6 +42,7 @@ async def test_push_is_written_though_no_poll_is_due(tmp_path: Path) -> None:
                 series = await metrics.text()
             told = [str(said.event["event"]) for said in daemon.said]
             assert SECRET not in str(daemon.said)
+            assert await daemon.end(signal.SIGTERM) == 0
     steps = ["webhook.received", "image.observed", "image.update_decided", "write_back.pushed", "image.updated"]
     after = told[told.index("image.up_to_date") :]
     assert [after.index(step) for step in steps] == sorted(after.index(step) for step in steps)
@@ -44,3 +50,6 @@ async def test_push_is_written_though_no_poll_is_due(tmp_path: Path) -> None:
     assert "updater_push_seconds_count 1.0" in series
     assert place.commits() == 2
     assert "value: v2.0" in place.file()
+    (pushed,) = traces.named("git.push")
+    assert pushed.trace_id in {span.trace_id for span in traces.named("webhook.received")}
+    assert traces.services == {"updater"}

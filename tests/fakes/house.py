@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from tests.fakes.cluster import FakeCluster
@@ -18,6 +19,7 @@ from tests.fakes.signatures import FakeSignatures
 from updater.domain.measurements import Measure, unmeasured
 from updater.pipeline import Pipeline, build_pipeline
 from updater.ports.cluster import Leadership
+from updater.ports.tracing import UNTRACED, Tracing
 from updater.settings.daemon import Git, Polling, RegistryFiles, Settings, Shutdown
 from updater.settings.units import Duration, Interval
 from updater.stages.commits import Commits
@@ -56,6 +58,7 @@ class House:
     commits: Commits | None = None
     """None: worded and attributed as the settings have it."""
     measure: Measure = unmeasured
+    tracing: Tracing = UNTRACED
     events: Sequence[LogEvent] = ()
 
     def __post_init__(self) -> None:
@@ -66,7 +69,7 @@ class House:
         """Run the daemon's pipeline; at the end it is stopped as SIGTERM would."""
         stop = asyncio.Event()
         pipeline = self._pipeline(once=False, dry_run=dry_run)
-        with capture_logs() as self.events:
+        with capture_logs([merge_contextvars]) as self.events:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(pipeline.run(stop))
                 try:
@@ -75,7 +78,7 @@ class House:
                     stop.set()
 
     async def run_once(self, *, dry_run: bool = False) -> bool:
-        with capture_logs() as self.events:
+        with capture_logs([merge_contextvars]) as self.events:
             return await self._pipeline(once=True, dry_run=dry_run).run_once(asyncio.Event())
 
     def said(self, event: str) -> list[LogEvent]:
@@ -101,6 +104,7 @@ class House:
             commits=self.commits,
             forges=self.forge,
             measure=self.measure,
+            tracing=self.tracing,
         )
         pipeline.writer.pace = self.pace
         pipeline.writer.patcher.patience = self.patience

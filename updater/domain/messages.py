@@ -1,6 +1,6 @@
 """What the stages tell each other: facts, in the past participle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -13,6 +13,9 @@ from updater.domain.policy import Policy
 from updater.domain.polling import PollKey
 from updater.domain.resources import ResourceName, Verification
 from updater.domain.target import ImageKeys, Target
+
+Trace = str
+"""The step that sent a message, as a W3C `traceparent`; empty when nobody traces."""
 
 
 class ImageIdentity(NamedTuple):
@@ -111,6 +114,7 @@ class ImageObserved:
 
     poll: PollKey
     snapshot: Snapshot
+    trace: Trace = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ class UpdateDecided:
     current: Current
     """As far as it is known without the target."""
     decision: Update
+    trace: Trace = field(default="", compare=False)
 
     @property
     def identity(self) -> ImageIdentity:

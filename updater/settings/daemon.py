@@ -281,6 +281,13 @@ class Log(_Section, frozen=True):
     """One JSON object a line, or text for a terminal."""
 
 
+class Tracing(_Section, frozen=True):
+    """OpenTelemetry."""
+
+    enabled: bool = False
+    """Send traces by OTLP over HTTP; where to is said by its own variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+
+
 class Shutdown(_Section, frozen=True):
     """How the daemon ends."""
 
@@ -307,6 +314,7 @@ class Settings(_Section, frozen=True):
     webhooks: Webhooks = Webhooks()
     notifications: Notifications = Notifications()
     log: Log = Log()
+    tracing: Tracing = Tracing()
     shutdown: Shutdown = Shutdown()
 
     @property

@@ -29,6 +29,7 @@ from updater.domain.target import Branch, BranchKey, GitTarget, repository_key
 from updater.ports.cluster import ApplicationWriter, Leadership
 from updater.ports.git import GitBranch, GitServer
 from updater.ports.memory import PendingWrite, WriteMemory
+from updater.ports.tracing import UNTRACED, Tracing
 from updater.stages.batch import Files, Plan, Planned, by_branch, by_spelling, manifests_to_find, paths_to_read, plan
 from updater.stages.board import Board
 from updater.stages.commits import Commits
@@ -40,6 +41,8 @@ log = structlog.get_logger()
 
 Waiting = Mapping[Hashable, UpdateDecided]
 _REFRESHES_AT_ONCE = 10
+_NAMED = 20
+"""Applications, in a trace."""
 
 
 @dataclass
@@ -57,6 +60,7 @@ class BranchWriter:
     pull_requests: PullRequests
     dry_run: bool = False
     measure: Measure = unmeasured
+    tracing: Tracing = UNTRACED
     _heads: dict[str, str] = field(default_factory=dict)
     """By repository: the branch that its HEAD was seen to stand for."""
     proposals: Proposals = field(default_factory=Proposals)
@@ -74,7 +78,11 @@ class BranchWriter:
         """
         again: dict[Hashable, UpdateDecided] = {}
         for branch, group in by_branch(batch).items():
-            again |= await self._try(branch, group)
+            causes = [decided.trace for decided in group.values()]
+            with self.tracing.span(
+                "write_back.batch", causes, repository=branch.url, branch=branch.branch, changes=len(group)
+            ):
+                again |= await self._try(branch, group)
         return again
 
     def forget(self, identity: ImageIdentity) -> None:
@@ -126,7 +134,8 @@ class BranchWriter:
         raise GitError(f"{stale} ({self.push_tries} tries in a row)")
 
     async def _plan(self, remote: GitBranch, head: str, batch: list[UpdateDecided]) -> Plan:
-        files, unreadable = await _read(remote, head, batch)
+        with self.tracing.span("git.read", head=head):
+            files, unreadable = await _read(remote, head, batch)
         readable = [decided for decided in batch if decided.identity not in unreadable]
         memories = {
             decided.identity: await self.memory.memory(decided.tracked.name, decided.image.alias, decided.image.target)
@@ -258,7 +267,9 @@ class BranchWriter:
     async def _measured(self, push: Awaitable[str], made: Plan) -> str:
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        commit = await push
+        with self.tracing.span("git.push", applications=_applications(made)) as span:
+            commit = await push
+            span.note(commit=commit)
         self.measure(BatchPushed(len(made.planned), loop.time() - begun))
         return commit
 
@@ -352,6 +363,11 @@ def _log_pushed(branch: Branch, name: str, commit: str, made: Plan) -> None:
         files=len(made.files),
         changes=len(made.planned),
     )
+
+
+def _applications(made: Plan) -> str:
+    names = sorted({str(each.decided.tracked.name) for each in made.planned})
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _writes(planned: Iterable[Planned], commit: str) -> dict[ApplicationName, list[PendingWrite]]:

@@ -32,6 +32,7 @@ from updater.domain.ripening import reconsider_at
 from updater.domain.rollback import names_version
 from updater.domain.target import ApplicationTarget
 from updater.ports.memory import WriteMemory
+from updater.ports.tracing import UNTRACED, Tracing
 from updater.stages.alarms import Alarms
 from updater.stages.board import Board
 from updater.stages.present import assumed, doubtful, unmanaged
@@ -55,6 +56,7 @@ class Decider:
     gate: SignatureGate
     need_digests: Callable[[ImageIdentity, PollKey, frozenset[str]], bool]
     """Have the digests of tags that a group could move to; True: they will come with another snapshot."""
+    tracing: Tracing = UNTRACED
     _applications: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
     _subscribers: dict[PollKey, dict[ApplicationName, None]] = field(default_factory=dict)
     _snapshots: dict[PollKey, Snapshot] = field(default_factory=dict)
@@ -74,12 +76,14 @@ class Decider:
                 continue
             match message:
                 case ApplicationSeen(tracked):
-                    await self._seen(tracked)
+                    with self.tracing.span("application.decide", application=str(tracked.name)):
+                        await self._seen(tracked)
                 case ApplicationGone(name):
                     self._forget(name)
                     await self._withdraw(name, keep=())
-                case ImageObserved(poll, snapshot):
-                    await self._observed(poll, snapshot)
+                case ImageObserved(poll, snapshot, trace):
+                    with self.tracing.span("image.decide", [trace], image=str(poll.repository)):
+                        await self._observed(poll, snapshot)
                 case SignatureChecked(identity):
                     await self._reconsider(identity)
             self.inbox.task_done()
@@ -164,7 +168,7 @@ class Decider:
         update = decision if isinstance(decision, Update) else outcome.doubt
         if update is not None and election is not None:
             self._asked.add(identity)
-            await self.out.put(UpdateDecided(tracked, image, election, outcome.current, update))
+            await self.out.put(UpdateDecided(tracked, image, election, outcome.current, update, self.tracing.current()))
         elif identity in self._asked:
             self._asked.discard(identity)
             await self.out.put(UpdateWithdrawn(identity))

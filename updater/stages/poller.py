@@ -31,11 +31,13 @@ from updater.domain.messages import (
     ImageIdentity,
     ImageObserved,
     SignatureChecked,
+    Trace,
     TrackedApplication,
 )
 from updater.domain.polling import PollKey, RegistryState, Wants, wants
 from updater.domain.rhythm import next_wait
 from updater.ports.registry import Due, DueTimes, Registry, TagMemory
+from updater.ports.tracing import UNTRACED, Tracing
 from updater.stages.waiting import wait_for_event
 
 log = structlog.get_logger()
@@ -82,6 +84,8 @@ class _Poll:
     hints: set[str] = field(default_factory=set)
     """Tags that a webhook named since the last look."""
     hinted_at: datetime | None = None
+    causes: list[Trace] = field(default_factory=list)
+    """What asked for the next look."""
     changed_at: datetime | None = None
     """When something was last new, as far as it is known."""
     failures: int = 0
@@ -124,6 +128,7 @@ class Poller:
     remember_due_times: bool = True
     """False: everything is due at once, as `--once` wants it."""
     measure: Measure = unmeasured
+    tracing: Tracing = UNTRACED
     longest_interval: float = 0
     """Seconds to which `interval` is stretched at most while nothing happens; 0: never."""
     _polls: dict[PollKey, _Poll] = field(default_factory=dict)
@@ -157,6 +162,8 @@ class Poller:
             if tag and len(poll.hints) < _MOST_HINTS:
                 poll.hints.add(tag)
             poll.hinted_at = self.now()
+            if (cause := self.tracing.current()) and len(poll.causes) < _MOST_HINTS:
+                poll.causes.append(cause)
             poll.want_at(max(asyncio.get_running_loop().time(), poll.asked_at + _BETWEEN_HINTED_LOOKS))
         return len(concerned)
 
@@ -251,11 +258,14 @@ class Poller:
             poll.nudge.clear()
             if nudged and min(poll.due, poll.wanted_at) > asyncio.get_running_loop().time():
                 continue
-            await self._poll_once(poll)
+            causes, poll.causes = poll.causes, []
+            with self.tracing.span("registry.look", causes, image=str(poll.key.repository)) as span:
+                span.note(outcome=await self._poll_once(poll))
             if not poll.lacks():
                 poll.caught_up.set()
 
-    async def _poll_once(self, poll: _Poll) -> None:
+    async def _poll_once(self, poll: _Poll) -> str:
+        """Look; return how it ended, as `PollEnded` has it."""
         try:
             snapshot = await self._observe(poll)
             poll.failures = 0
@@ -276,6 +286,7 @@ class Poller:
         self.measure(PollEnded(poll.key.repository.host, outcome))
         await self._tell(poll, snapshot)
         await self._schedule(poll, delay)
+        return outcome
 
     async def _observe(self, poll: _Poll) -> Snapshot:
         poll.asked, poll.asked_at, poll.wanted_at = poll.wants(), asyncio.get_running_loop().time(), math.inf
@@ -308,7 +319,7 @@ class Poller:
             return
         if not snapshot.incomplete:
             log.info("image.observed", image=str(poll.key.repository), tags=len(snapshot.tags))
-        await self.out.put(ImageObserved(poll.key, snapshot))
+        await self.out.put(ImageObserved(poll.key, snapshot, self.tracing.current()))
 
     async def _schedule(self, poll: _Poll, delay: timedelta) -> None:
         spread = delay * (1 + _SPREAD * _spread(poll.key))

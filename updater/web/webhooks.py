@@ -19,6 +19,7 @@ from updater.domain.errors import UpdaterError
 from updater.domain.image import Repository
 from updater.domain.measurements import Measure, WebhookAnswered, unmeasured
 from updater.formats.webhooks import BadWebhook, Nudge, WebhookType, is_authentic, read_webhook
+from updater.ports.tracing import UNTRACED, Tracing
 
 log = structlog.get_logger()
 
@@ -126,6 +127,7 @@ class Webhooks:
     """None: there are no other replicas."""
     clock: Callable[[], float] = time.monotonic
     measure: Measure = unmeasured
+    tracing: Tracing = UNTRACED
     _bucket: Bucket = field(init=False)
     _repetitions: Repetitions = field(init=False)
     _warned: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -185,7 +187,8 @@ class Webhooks:
             return
         self._take_turn(kind)
         self._repetitions.remember(digest, _REMEMBERED_WITHOUT_TIME if kind in _TIMELESS else _REMEMBERED)
-        self._act(kind, nudges, request.remote)
+        with self.tracing.span("webhook.received", type=str(kind)):
+            self._act(kind, nudges, request.remote)
         if self.relay is not None and RELAYED not in request.headers:
             kept = {name: value for name, value in headers.items() if name not in _OF_THE_CONNECTION}
             self.relay(request.path_qs, {**kept, RELAYED: "1"}, body)
