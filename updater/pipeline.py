@@ -80,6 +80,7 @@ class Pipeline:
     decider: Decider
     writer: Writer
     board: Board
+    rounds: ReviewRounds
     interval: float
     """Seconds between two summaries."""
     grace: float
@@ -110,6 +111,7 @@ class Pipeline:
     async def follow(self, settings: Settings) -> None:
         """Go on by other settings, as far as they can change while the daemon runs."""
         self.interval, self.grace = settings.polling.interval, settings.shutdown.grace
+        self.rounds.interval = settings.polling.interval
         self.poller.change_rhythm(settings.polling.interval, settings.polling.longest_interval)
         self.writer.change_pace(_pace(settings), settings.git.push_tries)
         await self.watcher.change_defaults(_defaults(settings))
@@ -317,6 +319,7 @@ def build_pipeline(
         decider=Decider(store, board, observed, decided, now, gate, poller.need_digests, tracing),
         writer=Writer(decided, branches, patcher, _pace(settings), git_settings.concurrency, leadership),
         board=board,
+        rounds=rounds,
         interval=settings.polling.interval,
         grace=settings.shutdown.grace,
         queues={"poller": seen.qsize, "decider": observed.qsize, "writer": decided.qsize},

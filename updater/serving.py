@@ -160,6 +160,7 @@ class Outside:
             read_secret=self.texts.text,
             require_secret=chosen.require_secret,
             tokens=tokens,
+            review=self.pipeline.rounds.nudge,
             rate_limit=chosen.rate_limit,
             relay=relay,
             stopping=self.pipeline.stopping.is_set,

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from updater.domain.image import Repository
-from updater.formats.webhooks import BadWebhook, Nudge, WebhookType, is_authentic, read_webhook
+from updater.formats.webhook_events import BadWebhook
+from updater.formats.webhooks import Nudge, WebhookType, is_authentic, read_webhook
 
 _SAMPLES = Path(__file__).parent.parent / "samples/webhooks"
 

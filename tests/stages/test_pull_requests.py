@@ -3,10 +3,11 @@
 from dataclasses import replace
 from hashlib import sha256
 
+import msgspec
 import pytest
 
 from tests.fakes.cluster import helm_application
-from tests.fakes.house import House, eventually
+from tests.fakes.house import SETTINGS, House, eventually
 from updater.domain.application import Application, ApplicationName
 from updater.domain.change import Change
 from updater.domain.errors import ForgeError, ForgeRefused
@@ -16,6 +17,8 @@ from updater.formats.branch_name import aiu_name
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import Template
 from updater.ports.git import Author
+from updater.settings.daemon import Polling
+from updater.settings.units import Interval
 from updater.stages.commits import Commits
 
 IMAGE = "registry.example.com/team/app"
@@ -99,6 +102,20 @@ async def test_merge_is_seen_without_a_new_tag_and_nothing_is_opened_again(house
     assert len(house.forge.requests) == 1
     assert house.git.names(URL) == ["main"]
     assert house.cluster.refreshed == [ApplicationName("argocd", "one")]
+
+
+async def test_webhook_of_the_forge_saves_the_wait_and_many_are_one_look(house: House) -> None:
+    house.settings = msgspec.structs.replace(SETTINGS, polling=Polling(interval=Interval(3600)))
+    async with house.running() as pipeline:
+        there = await opened(house)
+        house.git.merge(URL, there.head, "main")
+        house.forge.set(there.number, state=State.MERGED)
+        looks = house.forge.looks
+        elsewhere = pipeline.rounds.nudge(["https://git.example.com/other.git"])
+        waiting = [pipeline.rounds.nudge([URL, "ssh://git@GIT.example.com/Gitops"]) for _ in range(5)]
+        await house.hear("write_back.merged")
+    assert (elsewhere, waiting) == (0, [1] * 5)
+    assert house.forge.looks == looks + 2, "one of the round, one before the write"
 
 
 async def test_branch_that_is_merged_and_deleted_between_two_looks_is_not_made_again(house: House) -> None:

@@ -2,20 +2,27 @@
 
 import asyncio
 import gzip
+import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
+from tests.fakes.cluster import helm_application
+from tests.fakes.house import SETTINGS, House
 from updater.adapters.google_tokens import GoogleTokens
 from updater.domain.errors import ClusterError
 from updater.domain.image import Repository
 from updater.formats.webhooks import WebhookType
+from updater.settings.daemon import Polling
+from updater.settings.units import Interval
 from updater.web.webhooks import LARGEST_BODY, Webhooks, secret_option
 
 _SAMPLES = Path(__file__).parent.parent / "samples/webhooks"
@@ -113,6 +120,31 @@ async def test_what_is_refused_is_told_why(nudged: Nudged, clock: Clock, path: s
     assert answered == status
     assert text in said
     assert nudged == []
+
+
+async def test_merge_that_a_forge_tells_is_seen_without_waiting_for_a_round() -> None:
+    url, image = "https://git.example.com/team/gitops.git", "registry.example.com/team/app"
+    house = House(settings=msgspec.structs.replace(SETTINGS, polling=Polling(interval=Interval(3600))))
+    house.forge.url = url
+    house.git.seed(url, {"apps/one/Chart.yaml": "name: one\n", "apps/one/values.yaml": "image:\n  tag: v1.0\n"})
+    house.registry.push(image, "v1.0", "v2.0")
+    house.cluster.put(helm_application("one", image, {"pull-request": "gitea"}, url=url))
+    body = (_SAMPLES / "gitea-pull-request.json").read_bytes()
+    signature = hmac.new(SECRET.encode(), body, sha256).hexdigest()
+    async with house.running() as pipeline:
+        await house.hear("image.proposed")
+        house.git.merge(url, house.forge.now(1).head, "main")
+        app = web.Application()
+        secrets = {WebhookType.GITEA: SECRET}
+        app.add_routes(
+            Webhooks(pipeline.poller.nudge, secrets, as_written, review=pipeline.rounds.nudge).routes(),
+        )
+        async with TestClient(TestServer(app, host="127.0.0.1")) as client:
+            said = await post(client, "/webhook/gitea", body, X_Gitea_Event="pull_request", X_Gitea_Signature=signature)
+        await house.hear("write_back.merged")
+    assert said[0] == 200
+    reviewed = await house.hear("webhook.reviewed")
+    assert (reviewed["repository"], reviewed["waiting"]) == (url, 1)
 
 
 async def test_refusal_is_logged_once_a_minute_and_never_with_the_secret(nudged: Nudged, clock: Clock) -> None:

@@ -1,6 +1,26 @@
-"""The JSON of registries' webhooks, as far as it says what was pushed; each sender's documentation names the rest."""
+"""The JSON of webhooks, as far as it says where something is new; each sender's documentation names the rest."""
+
+from typing import TypeVar
 
 import msgspec
+
+_Kind = TypeVar("_Kind", bound=msgspec.Struct)
+
+
+class BadWebhook(ValueError):
+    """A webhook cannot be understood; the text says what was expected."""
+
+
+def decode(body: bytes, kind: type[_Kind]) -> _Kind:
+    """Read a webhook's body.
+
+    Raises:
+        BadWebhook: it is something else.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadWebhook(f"cannot be read as JSON of its type: {str(error)[:120]}") from None
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -218,3 +238,62 @@ class CloudEvent(_Event, frozen=True):
     source: str = ""
     subject: str = ""
     data: CloudEventData = CloudEventData()
+
+
+class _GitRepository(_Event, frozen=True):
+    clone_url: str = ""
+    ssh_url: str = ""
+    html_url: str = ""
+
+
+class PullRequestEvent(_Event, frozen=True):
+    """The event `pull_request` of GitHub, Gitea and Forgejo."""
+
+    repository: _GitRepository
+
+
+class _Project(_Event, frozen=True):
+    git_http_url: str = ""
+    git_ssh_url: str = ""
+    web_url: str = ""
+
+
+class GitLabEvent(_Event, frozen=True):
+    """GitLab's `Merge Request Hook`; the project is the one that is merged into."""
+
+    project: _Project
+
+
+class _Link(_Event, frozen=True):
+    href: str
+
+
+class _Links(_Event, frozen=True):
+    html: _Link
+
+
+class _BitbucketRepository(_Event, frozen=True):
+    links: _Links
+
+
+class BitbucketEvent(_Event, frozen=True):
+    """The events `pullrequest:…` of Bitbucket Cloud."""
+
+    repository: _BitbucketRepository
+
+
+class _AzureRepository(_Event, frozen=True, rename="camel"):
+    remote_url: str = ""
+    ssh_url: str = ""
+    web_url: str = ""
+
+
+class _AzureResource(_Event, frozen=True):
+    repository: _AzureRepository = _AzureRepository()
+
+
+class AzureDevOpsEvent(_Event, frozen=True, rename="camel"):
+    """What a service hook of Azure DevOps sends."""
+
+    event_type: str
+    resource: _AzureResource = _AzureResource()

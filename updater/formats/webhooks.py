@@ -1,8 +1,9 @@
 """What registries send when an image was pushed: which repository, which tag; and whether it was they who sent it.
 
-A webhook is a hint. It says where to look, never what is there: whoever gets one reads the registry again. Several
-repositories may be meant by one (Artifactory serves an image under more than one name); those that nobody tracks are
-passed over by who looks. Types and their authentication are AIU's where AIU has them.
+Forges send the same way what became of pull requests. A webhook is a hint. It says where to look, never what is there:
+whoever gets one reads the registry again. Several repositories may be meant by one (Artifactory serves an image under
+more than one name); those that nobody tracks are passed over by who looks. Types and their authentication are AIU's
+where AIU has them.
 """
 
 import hmac
@@ -11,19 +12,27 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import TypeVar
 from urllib.parse import urlsplit
-
-import msgspec
 
 from updater.domain.docker_hub import DOCKER_HUB
 from updater.domain.errors import Misconfigured
 from updater.domain.image import Repository
 from updater.domain.references import parse_reference
+from updater.formats.forge_webhooks import (
+    ReviewNudge,
+    azure_devops,
+    bitbucket,
+    gitea_pull_request,
+    github,
+    gitlab_merge_request,
+    is_gitea_pull_request,
+    is_gitlab_merge_request,
+)
 from updater.formats.webhook_events import (
     AcrEvent,
     AliyunEvent,
     ArtifactoryEvent,
+    BadWebhook,
     CloudEvent,
     CloudEventData,
     DistributionEvents,
@@ -35,15 +44,12 @@ from updater.formats.webhook_events import (
     PubSubEvent,
     PubSubNotice,
     QuayEvent,
+    decode,
 )
 
 _LARGEST = 1024 * 1024
 _MOST_NUDGES = 100
 """Of one webhook: a registry sends its notifications in small batches."""
-
-
-class BadWebhook(ValueError):
-    """A webhook cannot be understood; the text says what was expected."""
 
 
 class WebhookType(StrEnum):
@@ -62,6 +68,9 @@ class WebhookType(StrEnum):
     JFROG = "jfrog"
     DISTRIBUTION = "distribution"
     CLOUD_EVENTS = "cloudevents"
+    GITHUB = "github"
+    BITBUCKET = "bitbucket"
+    AZURE_DEVOPS = "azure-devops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +82,14 @@ class Nudge:
     """Empty when the sender does not say."""
 
 
+Nudges = tuple[Nudge | ReviewNudge, ...]
 Query = Mapping[str, str]
 Headers = Mapping[str, str]
 """With names in lower case."""
 
 
-def read_webhook(kind: WebhookType, body: bytes, headers: Headers, query: Query) -> tuple[Nudge, ...]:
-    """Return what a webhook says is new; nothing for events other than pushes.
+def read_webhook(kind: WebhookType, body: bytes, headers: Headers, query: Query) -> Nudges:
+    """Return what a webhook says is new; nothing for events other than pushes and pull requests.
 
     Raises:
         BadWebhook: it is not what its type sends.
@@ -94,7 +104,7 @@ def is_authentic(kind: WebhookType, secret: str, body: bytes, headers: Headers, 
     """Tell whether a webhook carries the secret in the way that its sender can; compared in constant time."""
     expected = _expected(kind, secret, body)
     given = (headers.get(name, "") for name in _CARRIERS[kind]) if kind in _CARRIERS else ()
-    presented = [*given, *([query.get("secret", "")] if kind in _IN_QUERY else [])]
+    presented = [*map(_bare, given), *([query.get("secret", "")] if kind in _IN_QUERY else [])]
     matches = [
         hmac.compare_digest(text.strip().encode("utf-8", "surrogateescape"), value.encode())
         for text in presented
@@ -102,6 +112,17 @@ def is_authentic(kind: WebhookType, secret: str, body: bytes, headers: Headers, 
         for value in expected
     ]
     return bool(secret) and any(matches)
+
+
+def _bare(text: str) -> str:
+    """Give the password in a header of basic authentication; all else is shown as it is."""
+    scheme, _, value = text.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return text
+    try:
+        return b64decode(value, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 _CARRIERS: Mapping[WebhookType, tuple[str, ...]] = {
@@ -114,7 +135,11 @@ _CARRIERS: Mapping[WebhookType, tuple[str, ...]] = {
     WebhookType.JFROG: ("x-jfrog-event-auth",),
     WebhookType.CLOUD_EVENTS: ("x-webhook-secret", "authorization"),
     WebhookType.ECR: ("x-webhook-secret", "authorization"),
+    WebhookType.GITHUB: ("x-hub-signature-256",),
+    WebhookType.BITBUCKET: ("x-hub-signature",),
+    WebhookType.AZURE_DEVOPS: ("authorization",),
 }
+_SIGNING = frozenset({WebhookType.GHCR, WebhookType.GITHUB, WebhookType.BITBUCKET})
 _IN_QUERY = frozenset(
     {WebhookType.DOCKER_HUB, WebhookType.QUAY, WebhookType.ALIYUN, WebhookType.CLOUD_EVENTS, WebhookType.GOOGLE},
 )
@@ -124,8 +149,10 @@ _IN_QUERY = frozenset(
 def _expected(kind: WebhookType, secret: str, body: bytes) -> tuple[str, ...]:
     """Return all that proves the knowledge of the secret."""
     signature = hmac.new(secret.encode(), body, sha256).hexdigest()
-    if kind in (WebhookType.GHCR, WebhookType.GITEA):
-        return (f"sha256={signature}", signature) if kind is WebhookType.GITEA else (f"sha256={signature}",)
+    if kind in _SIGNING:
+        return (f"sha256={signature}",)
+    if kind is WebhookType.GITEA:
+        return f"sha256={signature}", signature
     if kind is WebhookType.JFROG:
         return secret, f"sha256={signature}"
     return secret, f"Bearer {secret}"
@@ -133,7 +160,7 @@ def _expected(kind: WebhookType, secret: str, body: bytes) -> tuple[str, ...]:
 
 def _docker_hub(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     del headers, query
-    event = _decode(body, DockerHubEvent)
+    event = decode(body, DockerHubEvent)
     name = event.repository.repo_name or f"{event.repository.namespace}/{event.repository.name}"
     yield _nudge(DOCKER_HUB, name, event.push_data.tag)
 
@@ -142,7 +169,7 @@ def _ghcr(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     del query
     if headers.get("x-github-event", "package") not in ("package", "registry_package"):
         return
-    event = _decode(body, GhcrEvent)
+    event = decode(body, GhcrEvent)
     package = event.package or event.registry_package
     if package is None:
         raise BadWebhook("holds no package: let GitHub send the event `package`")
@@ -156,7 +183,7 @@ def _ghcr(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
 
 def _quay(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     del headers, query
-    event = _decode(body, QuayEvent)
+    event = decode(body, QuayEvent)
     host = event.docker_url.partition("/")[0] or "quay.io"
     for tag in event.updated_tags or ("",):
         yield _nudge(host, event.repository, tag)
@@ -164,7 +191,7 @@ def _quay(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
 
 def _harbor(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     del headers, query
-    event = _decode(body, HarborEvent)
+    event = decode(body, HarborEvent)
     if event.type not in ("PUSH_ARTIFACT", "harbor.artifact.pushed"):
         return
     data = event.data or event.event_data
@@ -176,7 +203,7 @@ def _harbor(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
 
 def _azure(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     del headers, query
-    event = _decode(body, AcrEvent)
+    event = decode(body, AcrEvent)
     if event.action == "push":
         yield _nudge(event.request.host, event.target.repository, event.target.tag)
 
@@ -184,7 +211,7 @@ def _azure(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
 def _aliyun(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     """Read what both editions of ACR send; an Enterprise instance's own host has to be said in the address."""
     del headers
-    event = _decode(body, AliyunEvent)
+    event = decode(body, AliyunEvent)
     if query.get("registry_url"):
         hosts = [query["registry_url"]]
     elif event.repository.region:
@@ -199,7 +226,7 @@ def _aliyun(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
 def _event_bridge(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     """Read ECR's events as EventBridge's API destinations deliver them."""
     del headers, query
-    event = _decode(body, EventBridgeEvent)
+    event = decode(body, EventBridgeEvent)
     detail = event.detail
     if event.source == "aws.ecr" and detail.action_type == "PUSH" and detail.result == "SUCCESS":
         yield _nudge(_ecr_host(event.account, event.region), detail.repository_name, detail.image_tag)
@@ -215,7 +242,7 @@ def _google(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     """Read what Pub/Sub pushes from the topic `gcr` of Artifact Registry."""
     del headers, query
     try:
-        notice = _decode(b64decode(_decode(body, PubSubEvent).message.data, validate=True), PubSubNotice)
+        notice = decode(b64decode(decode(body, PubSubEvent).message.data, validate=True), PubSubNotice)
     except ValueError as error:
         raise BadWebhook(f"message.data is no notice of a registry: {error}") from None
     if notice.action.upper() != "INSERT":
@@ -231,15 +258,25 @@ def _google(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
 def _distribution(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     """Read the notifications of CNCF Distribution; GitLab's own registry sends the same."""
     del headers
-    for event in _decode(body, DistributionEvents).events:
+    for event in decode(body, DistributionEvents).events:
         if event.action == "push" and event.target.tag:
             host = query.get("registry_url") or event.request.host or urlsplit(event.target.url).netloc
             yield _nudge(host, event.target.repository, event.target.tag)
 
 
-def _gitea(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
-    del headers
-    event = _decode(body, GiteaEvent)
+def _gitlab(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge | ReviewNudge]:
+    """Read what GitLab sends of merge requests, and its registry of images."""
+    if is_gitlab_merge_request(headers):
+        yield gitlab_merge_request(body)
+    else:
+        yield from _distribution(body, headers, query)
+
+
+def _gitea(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge | ReviewNudge]:
+    if is_gitea_pull_request(headers):
+        yield gitea_pull_request(body)
+        return
+    event = decode(body, GiteaEvent)
     package = event.package
     if event.action == "created" and package.type == "container":
         host = query.get("registry_url") or urlsplit(package.html_url).netloc
@@ -250,7 +287,7 @@ def _gitea(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
 def _jfrog(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     """Read Artifactory's `docker` events; its repository may be a path, a sub-domain or the host's only one."""
     del headers
-    event = _decode(body, ArtifactoryEvent)
+    event = decode(body, ArtifactoryEvent)
     if event.domain not in ("", "docker") or event.event_type not in ("pushed", "promoted"):
         return
     data = event.data
@@ -267,7 +304,7 @@ def _jfrog(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
 def _cloud_events(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge]:
     """Read a CloudEvent in structured or binary mode: ECR's in AIU's form, and any that speaks of an image."""
     del query
-    event = _decode(body, CloudEvent) if "ce-type" not in headers else _binary(body, headers)
+    event = decode(body, CloudEvent) if "ce-type" not in headers else _binary(body, headers)
     if not event.specversion or not event.type:
         raise BadWebhook("has no specversion or type: send a CloudEvent of version 1.0")
     kind, data = event.type.lower(), event.data
@@ -286,7 +323,7 @@ def _binary(body: bytes, headers: Headers) -> CloudEvent:
         type=headers.get("ce-type", ""),
         source=headers.get("ce-source", ""),
         subject=headers.get("ce-subject", ""),
-        data=_decode(body, CloudEventData),
+        data=decode(body, CloudEventData),
     )
 
 
@@ -308,7 +345,7 @@ def _nudge(host: str, name: str, tag: str) -> Nudge:
     return Nudge(reference.repository, tag)
 
 
-_READERS: Mapping[WebhookType, Callable[[bytes, Headers, Query], Iterator[Nudge]]] = {
+_READERS: Mapping[WebhookType, Callable[[bytes, Headers, Query], Iterator[Nudge | ReviewNudge]]] = {
     WebhookType.DOCKER_HUB: _docker_hub,
     WebhookType.GHCR: _ghcr,
     WebhookType.QUAY: _quay,
@@ -317,18 +354,12 @@ _READERS: Mapping[WebhookType, Callable[[bytes, Headers, Query], Iterator[Nudge]
     WebhookType.ALIYUN: _aliyun,
     WebhookType.ECR: _event_bridge,
     WebhookType.GOOGLE: _google,
-    WebhookType.GITLAB: _distribution,
+    WebhookType.GITLAB: _gitlab,
     WebhookType.GITEA: _gitea,
     WebhookType.JFROG: _jfrog,
     WebhookType.DISTRIBUTION: _distribution,
     WebhookType.CLOUD_EVENTS: _cloud_events,
+    WebhookType.GITHUB: github,
+    WebhookType.BITBUCKET: bitbucket,
+    WebhookType.AZURE_DEVOPS: azure_devops,
 }
-
-_S = TypeVar("_S", bound=msgspec.Struct)
-
-
-def _decode(body: bytes, kind: type[_S]) -> _S:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadWebhook(f"cannot be read as JSON of its type: {str(error)[:120]}") from None

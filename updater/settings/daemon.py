@@ -211,7 +211,7 @@ class Web(_Section, frozen=True):
 
 
 class Webhooks(_Section, frozen=True):
-    """Which registries may say that something was pushed; a secret is a text, or where one is to be read."""
+    """Which registries and forges may say that something happened; a secret is a text, or where one is to be read."""
 
     enabled: bool = False
     listen: Listen = Listen(":8082")
@@ -237,6 +237,9 @@ class Webhooks(_Section, frozen=True):
     jfrog_secret: str = ""
     distribution_secret: str = ""
     cloudevents_secret: str = ""
+    github_secret: str = ""
+    bitbucket_secret: str = ""
+    azure_devops_secret: str = ""
     gar_audience: str = ""
     """Of the tokens that Pub/Sub sends; empty: they are not understood."""
     gar_service_account: str = ""

@@ -41,10 +41,13 @@ from updater.stages.batch import Planned, planned_by_application
 from updater.stages.board import Board
 from updater.stages.commits import Commits
 from updater.stages.proposals import BranchNotOurs, Proposals, check_ours
+from updater.stages.waiting import wait_for_event
 
 log = structlog.get_logger()
 
 Decided = tuple[UpdateDecided, Decision]
+_BETWEEN_NUDGED = 5.0
+"""Seconds between two looks that webhooks ask for, however many there are: one merge is told by several."""
 _LEFT_ALONE = "<!-- updater: left alone -->"
 _NOT_OURS = """\
 This branch has a commit that is not ours, so it is left alone from here on: nothing is added to it, and what is written
@@ -265,7 +268,10 @@ class Review:
 
 @dataclass
 class ReviewRounds:
-    """Look at the forges from time to time, and have looked at again what people did something with."""
+    """Look at the forges from time to time, and have looked at again what people did something with.
+
+    A webhook of a forge makes it look at one repository at once.
+    """
 
     all: PullRequests
     proposals: Proposals
@@ -275,13 +281,42 @@ class ReviewRounds:
     """Seconds."""
     _said: dict[str, str] = field(default_factory=dict)
     """By repository: why it could not be looked at."""
+    _nudged: set[str] = field(default_factory=set)
+    """Repositories."""
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def nudge(self, urls: Collection[str]) -> int:
+        """Have a repository looked at now, whichever of its addresses it is used by; return how many branches wait."""
+        keys = set(map(_spelled, urls))
+        there = {_spelled(branch.url): names for branch, names in self.proposals.waiting().items()}
+        found = keys & there.keys()
+        if found:
+            self._nudged |= found
+            self._woken.set()
+        return sum(len(there[key]) for key in found)
 
     async def run(self) -> None:
+        time = asyncio.get_running_loop().time
+        looked = time()
         while True:
-            await asyncio.sleep(self.interval)
-            if self.leadership.holds():
-                for branch, names in self.proposals.waiting().items():
-                    await self._look(branch, names)
+            woken = await wait_for_event(self._woken, until=looked + self.interval)
+            nudged, self._nudged = self._nudged, set()
+            self._woken.clear()
+            everything = time() >= looked + self.interval
+            if everything:
+                looked = time()
+            await self._look_at(None if everything else nudged)
+            if woken:
+                await asyncio.sleep(_BETWEEN_NUDGED)
+
+    async def _look_at(self, chosen: Collection[str] | None) -> None:
+        """Look at some repositories, or at all; one that answers late keeps none waiting."""
+        if not self.leadership.holds():
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for branch, names in self.proposals.waiting().items():
+                if chosen is None or _spelled(branch.url) in chosen:
+                    tasks.create_task(self._look(branch, names), name=f"look at {branch.url}")
 
     async def _look(self, branch: Branch, names: Mapping[str, Sequence[ImageIdentity]]) -> None:
         try:
@@ -294,6 +329,11 @@ class ReviewRounds:
         self._said.pop(branch.url, None)
         for name in moved & names.keys():
             await self.out.put(ReviewMoved(tuple(names[name])))
+
+
+def _spelled(url: str) -> str:
+    """Name a repository for comparison with what a forge calls it: people write capitals as they like."""
+    return repository_key(url).casefold()
 
 
 def _marks(listing: Sequence[PullRequest]) -> frozenset[_Mark]:

@@ -7,7 +7,7 @@ same webhook again within a few minutes is acknowledged without another look.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
@@ -18,7 +18,9 @@ from aiohttp import web
 from updater.domain.errors import UpdaterError
 from updater.domain.image import Repository
 from updater.domain.measurements import Measure, WebhookAnswered, unmeasured
-from updater.formats.webhooks import BadWebhook, Nudge, WebhookType, is_authentic, read_webhook
+from updater.formats.forge_webhooks import ReviewNudge
+from updater.formats.webhook_events import BadWebhook
+from updater.formats.webhooks import Nudges, WebhookType, is_authentic, read_webhook
 from updater.ports.tracing import UNTRACED, Tracing
 
 log = structlog.get_logger()
@@ -120,6 +122,8 @@ class Webhooks:
     require_secret: bool = True
     tokens: TokenCheck | None = None
     """Of Google; None: they are not understood."""
+    review: Callable[[Collection[str]], int] = lambda _: 0
+    """Has the pull requests of a Git repository looked at, by its addresses; returns how many wait there."""
     rate_limit: int = 0
     stopping: Callable[[], bool] = lambda: False
     """Tells that nothing is looked at any more."""
@@ -236,8 +240,12 @@ class Webhooks:
             seconds = {"Retry-After": str(math.ceil(wait))}
             raise Refused(429, f"{kind}: more than {self.rate_limit} webhooks in an hour; come again later", seconds)
 
-    def _act(self, kind: WebhookType, nudges: tuple[Nudge, ...], remote: str | None) -> None:
+    def _act(self, kind: WebhookType, nudges: Nudges, remote: str | None) -> None:
         for nudge in nudges:
+            if isinstance(nudge, ReviewNudge):
+                waiting = self.review(nudge.urls)
+                log.info("webhook.reviewed", type=str(kind), remote=remote, repository=nudge.urls[0], waiting=waiting)
+                continue
             polls = self.nudge(nudge.repository, nudge.tag)
             log.info(
                 "webhook.received",

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from updater.adapters.forges.api import Answer, Api
-from updater.adapters.forges.listing import Listed, Listings, with_proposals
+from updater.adapters.forges.api import Api
+from updater.adapters.forges.listing import Listings, Read, among, linked_pages, open_or_find
 from updater.domain.errors import ForgeRefused
 from updater.domain.pull_requests import PullRequest, State
+from updater.formats.pull_request import proposals_in
 from updater.ports.forges import NewPullRequest
 
 _DRAFT = "WIP: "
@@ -38,6 +39,30 @@ class _PullRequest(msgspec.Struct):
     merged: bool = False
     updated_at: str = ""
 
+    @property
+    def updated(self) -> str:
+        return self.updated_at
+
+    @property
+    def is_own(self) -> bool:
+        return self.head.repo_id == self.base.repo_id
+
+    def told(self) -> PullRequest:
+        mark = _DRAFT if self.title.startswith(_DRAFT) else ""
+        state = State.MERGED if self.merged else State.OPEN if self.state == "open" else State.CLOSED
+        return PullRequest(
+            number=self.number,
+            url=self.html_url,
+            head=self.head.label or self.head.ref,
+            base=self.base.ref,
+            state=state,
+            title=self.title.removeprefix(mark),
+            body=self.body or "",
+            commit=self.head.sha,
+            draft_mark=mark,
+            proposes=proposals_in(self.body or ""),
+        )
+
 
 class _Label(msgspec.Struct):
     id: int
@@ -59,7 +84,7 @@ class Gitea:
 
     async def pull_requests(self) -> Sequence[PullRequest]:
         path = f"{self._path}/pulls?state=all&sort=recentupdate&limit=50"
-        return await self.listings.refresh(self.api, path, _page)
+        return await self.listings.refresh(self.api, path, self._page)
 
     async def open(self, wanted: NewPullRequest) -> PullRequest:
         body = {
@@ -68,19 +93,12 @@ class Gitea:
             "base": wanted.base,
             "body": wanted.body,
         }
-        try:
-            return _told((await self.api.send("POST", f"{self._path}/pulls", body)).decode(_PullRequest))
-        except ForgeRefused as refused:
-            there = await self._of(wanted.head)
-            if there is None:
-                raise refused from None
-            return there
+        return await open_or_find(self.api, f"{self._path}/pulls", body, _PullRequest, lambda: self._of(wanted.head))
 
     async def _of(self, head: str) -> PullRequest | None:
         """Look among the open ones; there is no question for those of one branch alone in all versions."""
         answer = await self.api.get(f"{self._path}/pulls?state=open&sort=recentupdate&limit=50")
-        there = (each.pull_request for each in _page(answer))
-        return next((each for each in there if each is not None and each.head == head), None)
+        return among(self._page(answer), head)
 
     async def decorate(self, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
         if reviewers:
@@ -127,30 +145,9 @@ class Gitea:
         await self.api.send("PATCH", f"{self._path}/pulls/{number}", body)
 
     @property
+    def _page(self) -> Read:
+        return linked_pages(_PullRequest, self.api.base)
+
+    @property
     def _path(self) -> str:
         return f"/repos/{self.repository}"
-
-
-def _page(answer: Answer) -> list[Listed]:
-    return [
-        Listed(each.updated_at, _told(each) if each.head.repo_id == each.base.repo_id else None)
-        for each in answer.decode(list[_PullRequest])
-    ]
-
-
-def _told(each: _PullRequest) -> PullRequest:
-    mark = _DRAFT if each.title.startswith(_DRAFT) else ""
-    state = State.MERGED if each.merged else State.OPEN if each.state == "open" else State.CLOSED
-    return with_proposals(
-        PullRequest(
-            number=each.number,
-            url=each.html_url,
-            head=each.head.label or each.head.ref,
-            base=each.base.ref,
-            state=state,
-            title=each.title.removeprefix(mark),
-            body=each.body or "",
-            commit=each.head.sha,
-            draft_mark=mark,
-        )
-    )

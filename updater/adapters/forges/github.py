@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from updater.adapters.forges.api import Answer, Api
-from updater.adapters.forges.listing import Listed, Listings, with_proposals
-from updater.domain.errors import ForgeError, ForgeRefused
+from updater.adapters.forges.api import Api
+from updater.adapters.forges.listing import Listings, Read, among, linked_pages, open_or_find
+from updater.domain.errors import ForgeError
 from updater.domain.pull_requests import PullRequest, State
+from updater.formats.pull_request import proposals_in
 from updater.ports.forges import NewPullRequest
 
 _AUTOMERGE = """
@@ -46,6 +47,30 @@ class _PullRequest(msgspec.Struct):
     body: str | None = None
     merged_at: str | None = None
     updated_at: str = ""
+
+    @property
+    def updated(self) -> str:
+        return self.updated_at
+
+    @property
+    def is_own(self) -> bool:
+        home, base = self.head.repo, self.base.repo
+        return home is not None and base is not None and home.full_name == base.full_name
+
+    def told(self) -> PullRequest:
+        state = State.OPEN if self.state == "open" else State.MERGED if self.merged_at else State.CLOSED
+        return PullRequest(
+            number=self.number,
+            url=self.html_url,
+            head=self.head.ref,
+            base=self.base.ref,
+            state=state,
+            title=self.title,
+            body=self.body or "",
+            commit=self.head.sha,
+            id=self.node_id,
+            proposes=proposals_in(self.body or ""),
+        )
 
 
 class _Comment(msgspec.Struct):
@@ -83,18 +108,12 @@ class GitHub:
             "body": wanted.body,
             "draft": wanted.draft,
         }
-        try:
-            return _told((await self.api.send("POST", self._path, body)).decode(_PullRequest))
-        except ForgeRefused as refused:
-            there = await self._of(wanted.head)
-            if there is None:
-                raise refused from None
-            return there
+        return await open_or_find(self.api, self._path, body, _PullRequest, lambda: self._of(wanted.head))
 
     async def _of(self, head: str) -> PullRequest | None:
         owner = self.repository.partition("/")[0]
         answer = await self.api.get(f"{self._path}?state=open&head={owner}:{quote(head, safe='')}")
-        return next((each.pull_request for each in self._page(answer) if each.pull_request), None)
+        return among(self._page(answer), head)
 
     async def decorate(self, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
         if labels:
@@ -129,36 +148,12 @@ class GitHub:
         await self.api.send("PATCH", f"{self._path}/{number}", body)
 
     @property
+    def _page(self) -> Read:
+        return linked_pages(_PullRequest, self.api.base)
+
+    @property
     def _path(self) -> str:
         return f"/repos/{self.repository}/pulls"
 
     def _issue(self, number: int) -> str:
         return f"/repos/{self.repository}/issues/{number}"
-
-    def _page(self, answer: Answer) -> list[Listed]:
-        return [
-            Listed(each.updated_at, _told(each) if self._is_own(each) else None)
-            for each in answer.decode(list[_PullRequest])
-        ]
-
-    def _is_own(self, each: _PullRequest) -> bool:
-        """Tell a pull request of the repository's own branch from one of a fork, which anybody may open."""
-        home = each.head.repo
-        return home is not None and each.base.repo is not None and home.full_name == each.base.repo.full_name
-
-
-def _told(each: _PullRequest) -> PullRequest:
-    state = State.OPEN if each.state == "open" else State.MERGED if each.merged_at else State.CLOSED
-    return with_proposals(
-        PullRequest(
-            number=each.number,
-            url=each.html_url,
-            head=each.head.ref,
-            base=each.base.ref,
-            state=state,
-            title=each.title,
-            body=each.body or "",
-            commit=each.head.sha,
-            id=each.node_id,
-        )
-    )

@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from updater.adapters.forges.api import Answer, Api
-from updater.adapters.forges.listing import Listed, Listings, with_proposals
+from updater.adapters.forges.api import Api
+from updater.adapters.forges.listing import Listings, Read, among, linked_pages, open_or_find
 from updater.domain.errors import ForgeRefused
 from updater.domain.pull_requests import PullRequest, State
+from updater.formats.pull_request import proposals_in
 from updater.ports.forges import NewPullRequest
 
 _DRAFT = "Draft: "
@@ -31,6 +32,29 @@ class _MergeRequest(msgspec.Struct):
     description: str | None = None
     sha: str | None = None
     updated_at: str = ""
+
+    @property
+    def updated(self) -> str:
+        return self.updated_at
+
+    @property
+    def is_own(self) -> bool:
+        return self.source_project_id == self.target_project_id
+
+    def told(self) -> PullRequest:
+        mark = _DRAFT if self.title.startswith(_DRAFT) else ""
+        return PullRequest(
+            number=self.iid,
+            url=self.web_url,
+            head=self.source_branch,
+            base=self.target_branch,
+            state=_STATES.get(self.state, State.CLOSED),
+            title=self.title.removeprefix(mark),
+            body=self.description or "",
+            commit=self.sha or "",
+            draft_mark=mark,
+            proposes=proposals_in(self.description or ""),
+        )
 
 
 class _Note(msgspec.Struct):
@@ -53,7 +77,7 @@ class GitLab:
 
     async def pull_requests(self) -> Sequence[PullRequest]:
         path = f"{self._path}?scope=all&state=all&order_by=updated_at&sort=desc&per_page=100"
-        return await self.listings.refresh(self.api, path, _page)
+        return await self.listings.refresh(self.api, path, self._page)
 
     async def open(self, wanted: NewPullRequest) -> PullRequest:
         body = {
@@ -63,17 +87,11 @@ class GitLab:
             "description": wanted.body,
             "remove_source_branch": True,
         }
-        try:
-            return _told((await self.api.send("POST", self._path, body)).decode(_MergeRequest))
-        except ForgeRefused as refused:
-            there = await self._of(wanted.head)
-            if there is None:
-                raise refused from None
-            return there
+        return await open_or_find(self.api, self._path, body, _MergeRequest, lambda: self._of(wanted.head))
 
     async def _of(self, head: str) -> PullRequest | None:
         answer = await self.api.get(f"{self._path}?scope=all&state=opened&source_branch={quote(head, safe='')}")
-        return next((each.pull_request for each in _page(answer) if each.pull_request), None)
+        return among(self._page(answer), head)
 
     async def decorate(self, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
         body: dict[str, object] = {"add_labels": ",".join(labels)} if labels else {}
@@ -116,29 +134,9 @@ class GitLab:
         await self.api.send("PUT", f"{self._path}/{number}", body)
 
     @property
+    def _page(self) -> Read:
+        return linked_pages(_MergeRequest, self.api.base)
+
+    @property
     def _path(self) -> str:
         return f"/projects/{quote(self.project, safe='')}/merge_requests"
-
-
-def _page(answer: Answer) -> list[Listed]:
-    return [
-        Listed(each.updated_at, _told(each) if each.source_project_id == each.target_project_id else None)
-        for each in answer.decode(list[_MergeRequest])
-    ]
-
-
-def _told(each: _MergeRequest) -> PullRequest:
-    mark = _DRAFT if each.title.startswith(_DRAFT) else ""
-    return with_proposals(
-        PullRequest(
-            number=each.iid,
-            url=each.web_url,
-            head=each.source_branch,
-            base=each.target_branch,
-            state=_STATES.get(each.state, State.CLOSED),
-            title=each.title.removeprefix(mark),
-            body=each.description or "",
-            commit=each.sha or "",
-            draft_mark=mark,
-        )
-    )

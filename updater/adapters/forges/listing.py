@@ -1,13 +1,13 @@
 """One listing of a repository's pull requests for a round: the first page, unless more has happened than it holds."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from updater.adapters.forges.api import Answer, Api, next_page
-from updater.domain.errors import ForgeError
+from updater.domain.errors import ForgeError, ForgeRefused
 from updater.domain.pull_requests import PullRequest, State, aiu_key
-from updater.formats.pull_request import proposals_in
 
 _MOST_PAGES = 20
 """Of a first look; what has not been touched for longer is found when it would be opened anew."""
@@ -26,8 +26,71 @@ class Listed:
     """None for one from another repository: it is nobody's of ours, whatever it says."""
 
 
-Read = Callable[[Answer], Sequence[Listed]]
-"""Reads a page."""
+class Page(NamedTuple):
+    listed: Sequence[Listed]
+    """The latest change first."""
+    next: str = ""
+    """Address of the next one; empty: there is none."""
+
+
+Read = Callable[[Answer], Page]
+
+
+class Item(Protocol):
+    """A pull request in a forge's own words."""
+
+    @property
+    def updated(self) -> str:
+        """When something last happened to it, in a form that sorts as the times do."""
+        ...
+
+    @property
+    def is_own(self) -> bool:
+        """Tell one of the repository's own branches from one of a fork, which anybody may open."""
+        ...
+
+    def told(self) -> PullRequest:
+        """Say it in our words."""
+        ...
+
+
+_Item = TypeVar("_Item", bound=Item)
+
+
+def listed(items: Sequence[Item]) -> list[Listed]:
+    return [Listed(each.updated, each.told() if each.is_own else None) for each in items]
+
+
+def linked_pages(kind: type[_Item], base: str) -> Read:
+    """Read pages that are lists, with a link to the next one in their headers."""
+
+    def read(answer: Answer) -> Page:
+        return Page(listed(answer.decode(list[kind])), next_page(answer, base))  # type: ignore[valid-type]
+
+    return read
+
+
+def among(page: Page, head: str) -> PullRequest | None:
+    """Find the pull request of a branch."""
+    there = (each.pull_request for each in page.listed)
+    return next((each for each in there if each is not None and each.head == head), None)
+
+
+async def open_or_find(
+    api: Api, path: str, body: Mapping[str, Any], kind: type[_Item], find: Callable[[], Awaitable[PullRequest | None]]
+) -> PullRequest:
+    """Open a pull request; where the forge refuses because there is one of that branch, return that.
+
+    Raises:
+        ForgeError
+    """
+    try:
+        return (await api.send("POST", path, body)).decode(kind).told()
+    except ForgeRefused as refused:
+        there = await find()
+        if there is None:
+            raise refused from None
+        return there
 
 
 @dataclass
@@ -83,16 +146,10 @@ async def _pages(api: Api, first: Answer, read: Read, since: str) -> list[Listed
     answer = first
     for _ in range(_MOST_PAGES):
         page = read(answer)
-        found += page
-        where = next_page(answer, api.base)
-        if not page or not where or (since and page[-1].updated < since):
+        found += page.listed
+        if not page.listed or not page.next or (since and page.listed[-1].updated < since):
             return found
-        answer = await api.get(where.removeprefix(api.base))
+        answer = await api.get(page.next.removeprefix(api.base))
     if since:
         raise ForgeError(f"{answer.place}: more has happened since the last look than {_MOST_PAGES} pages hold")
     return found
-
-
-def with_proposals(there: PullRequest) -> PullRequest:
-    """Read in its text what it proposes."""
-    return replace(there, proposes=proposals_in(there.body))
