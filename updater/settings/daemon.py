@@ -106,7 +106,7 @@ class Git(_Section, frozen=True):
     """What kind of key it is."""
     commit_method: Literal["git", "api"] = "git"
     """`api`: GitHub and GitLab make the commits, and sign them; other servers are pushed to."""
-    linger: Duration = Duration(2)
+    linger: Duration = Duration(1)
     """Seconds without a new change to a branch before those that wait become one commit."""
     max_batch_age: Duration = Duration(10)
     """Seconds after its first change when a commit is made in any case."""

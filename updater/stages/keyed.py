@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Pace:
     """How long items wait for company, and for another try."""
 
-    linger: float = 2.0
+    linger: float = 1.0
     """Seconds without a new item before a batch starts."""
     longest_linger: float = 10.0
     """Seconds after its first item when a batch starts in any case."""
