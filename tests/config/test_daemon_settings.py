@@ -245,8 +245,12 @@ class TestEnvironment:
         assert said in complaint(UPDATER_GIT_LIGNER="5s")
 
     def test_a_wrong_value_names_the_variable(self, complaint: Callable[..., str]) -> None:
-        said = "variable IMAGE_UPDATER_INTERVAL (polling.interval) is '0': write a duration above zero"
-        assert said in complaint(IMAGE_UPDATER_INTERVAL="0")
+        said = "variable IMAGE_UPDATER_INTERVAL (polling.interval) is 'often': write a duration above zero"
+        assert said in complaint(IMAGE_UPDATER_INTERVAL="often")
+
+    @pytest.mark.parametrize("text", ["0", "0s", "-1s"])
+    def test_interval_without_time_leaves_looking_to_webhooks(self, load: Load, text: str) -> None:
+        assert load(IMAGE_UPDATER_INTERVAL=text).polling.interval == Duration(24 * 3600)
 
     @pytest.mark.parametrize(
         "name",

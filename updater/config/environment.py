@@ -44,6 +44,9 @@ _SPELLINGS = {
     ("IMAGE_UPDATER_LOGLEVEL", "panic"): "error",
 }
 """AIU's values that are spelled differently here."""
+_NO_TIME = re.compile(r"-.+|\+?0+(\.0*)?(ns|us|µs|ms|s|m|h)?")
+"""What AIU takes for looking only when a resource changes, or never."""
+_NEVER = "24h"
 UNSUPPORTED = (
     "MAX_CONCURRENT_APPS",
     "MAX_CONCURRENT_RECONCILES",
@@ -73,7 +76,7 @@ def variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Varia
     for name, path in INHERITED.items():
         text = environ.get(name, "").strip()
         if text:
-            yield Variable(name, OPTIONS[path], _SPELLINGS.get((name, text.lower()), text))
+            yield Variable(name, OPTIONS[path], _spelled(name, text))
     known = {option.variable: option for option in OPTIONS.values()}
     ours = [variable.removeprefix(PREFIX) for variable in known]
     for name in sorted(environ):
@@ -88,6 +91,12 @@ def variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Varia
 def unsupported_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Name the variables of AIU that ask for something the daemon does not do; they are worth a warning each."""
     return tuple(name for name in UNSUPPORTED if environ.get(name, "").strip().lower() not in ("", "false", "0"))
+
+
+def _spelled(name: str, text: str) -> str:
+    if name == "IMAGE_UPDATER_INTERVAL" and _NO_TIME.fullmatch(text):
+        return _NEVER
+    return _SPELLINGS.get((name, text.lower()), text)
 
 
 def _service_link(name: str) -> bool:
