@@ -6,7 +6,7 @@ from tests.domain.resources import image, ref, resource
 from tests.fakes.cluster import helm_application
 from updater.domain.annotations import track
 from updater.domain.errors import Misconfigured
-from updater.domain.pull_request_settings import read_settings
+from updater.domain.pull_request_settings import forge_of, read_settings
 from updater.domain.pull_requests import ForgeKind, Grouping, PullRequestSettings
 from updater.domain.target import GitTarget
 
@@ -34,6 +34,10 @@ def test_nothing_is_proposed_unless_it_is_asked_for(said: str) -> None:
         ("ssh://git@my-gitlab.example.com:2222/team/gitops", ForgeKind.GITLAB),
         ("https://codeberg.org/team/gitops", ForgeKind.GITEA),
         ("https://forgejo.example.com:3000/team/gitops", ForgeKind.GITEA),
+        ("git@bitbucket.org:team/gitops.git", ForgeKind.BITBUCKET),
+        ("https://team@dev.azure.com/team/platform/_git/gitops", ForgeKind.AZURE),
+        ("git@ssh.dev.azure.com:v3/team/platform/gitops", ForgeKind.AZURE),
+        ("https://team.visualstudio.com/platform/_git/gitops", ForgeKind.AZURE),
     ],
 )
 def test_host_tells_the_forge(url: str, kind: ForgeKind) -> None:
@@ -71,6 +75,16 @@ def test_what_cannot_be_followed_names_its_place(key: str, value: str) -> None:
     said = {"kind": "github", key: value}
     with pytest.raises(Misconfigured, match="pull-request" if key == "kind" else rf"pull-request\.{key}"):
         read(**said)
+
+
+def test_automatic_merging_is_refused_where_there_is_none() -> None:
+    with pytest.raises(Misconfigured, match="Bitbucket merges nothing by itself"):
+        read(kind="bitbucket", automerge="squash")
+
+
+def test_bitbucket_data_center_is_not_taken_for_the_cloud() -> None:
+    with pytest.raises(Misconfigured, match="does not tell it"):
+        forge_of("https://bitbucket.example.com/scm/team/gitops.git")
 
 
 def test_pull_request_needs_git() -> None:

@@ -11,7 +11,7 @@ from updater.domain.image import ImageVersion
 from updater.domain.pull_requests import ForgeKind, Proposed, PullRequestSettings
 from updater.formats import pull_request
 from updater.formats.commit import CommitStyle
-from updater.formats.pull_request import Words, proposals_in, without_proposals
+from updater.formats.pull_request import Words, is_marked, proposals_in, without_proposals
 
 SETTINGS = PullRequestSettings(ForgeKind.GITHUB)
 WORDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
@@ -84,3 +84,12 @@ def test_title_and_body_are_bounded() -> None:
     assert len(words.title) == 255
     assert len(words.body) < 65_536
     assert len(proposals_in(words.body)) == 500
+
+
+def test_text_for_azure_is_short_and_begins_with_what_it_proposes() -> None:
+    settings = PullRequestSettings(ForgeKind.AZURE, body="y" * 99_999)
+    words = word([change(f"app{number}") for number in range(20)], CommitStyle(), settings)
+    assert len(words.body) == 4_000
+    assert is_marked(words.body[:400])
+    assert len(proposals_in(words.body)) == 20
+    assert not is_marked(without_proposals(words.body))

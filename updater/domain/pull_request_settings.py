@@ -22,7 +22,10 @@ _KNOWN_BY = {
     "gitea": ForgeKind.GITEA,
     "forgejo": ForgeKind.GITEA,
     "codeberg": ForgeKind.GITEA,
+    "azure": ForgeKind.AZURE,
+    "visualstudio": ForgeKind.AZURE,
 }
+_BITBUCKET = "bitbucket.org"
 _LONGEST_LABEL = 255
 _MOST_LABELS = 100
 
@@ -39,15 +42,19 @@ def read_settings(annotations: Mapping[str, str], url: str) -> PullRequestSettin
     labels = _listed(annotations, "labels")
     if len(labels) > _MOST_LABELS or any(len(label) > _LONGEST_LABEL for label in labels):
         raise Misconfigured(f"annotation {KEY}.labels has more than {_MOST_LABELS} labels, or one that is too long")
+    forge = forge_of(url) if said in _ON else _chosen(annotations, "", {str(kind): kind for kind in ForgeKind})
+    automerge = _chosen(annotations, "automerge", _MERGES)
+    if automerge and forge is ForgeKind.BITBUCKET:
+        raise Misconfigured(f"annotation {KEY}.automerge: Bitbucket merges nothing by itself: remove it")
     return PullRequestSettings(
-        forge=forge_of(url) if said in _ON else _chosen(annotations, "", {str(kind): kind for kind in ForgeKind}),
+        forge=forge,
         group=_chosen(annotations, "group", {"": Grouping.TARGET} | {str(each): each for each in Grouping}),
         title=annotations.get(f"{KEY}.title", "").strip(),
         body=annotations.get(f"{KEY}.body", "").strip(),
         labels=labels,
         reviewers=_listed(annotations, "reviewers"),
         draft=_chosen(annotations, "draft", _SWITCH),
-        automerge=_chosen(annotations, "automerge", _MERGES),
+        automerge=automerge,
     )
 
 
@@ -58,6 +65,8 @@ def forge_of(url: str) -> ForgeKind:
         Misconfigured: it does not tell.
     """
     host = urlsplit(f"//{repository_key(url)}").hostname or ""
+    if host.endswith(_BITBUCKET):
+        return ForgeKind.BITBUCKET
     for word, kind in _KNOWN_BY.items():
         if any(part.startswith(word) or part.endswith(word) for part in host.split(".")):
             return kind

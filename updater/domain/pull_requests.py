@@ -18,6 +18,10 @@ class ForgeKind(StrEnum):
     GITLAB = "gitlab"
     GITEA = "gitea"
     """Forgejo too."""
+    BITBUCKET = "bitbucket"
+    """Bitbucket Cloud; Bitbucket Data Center speaks another language."""
+    AZURE = "azure"
+    """Azure DevOps."""
 
 
 class Grouping(StrEnum):

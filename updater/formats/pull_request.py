@@ -1,6 +1,7 @@
 """The words of a pull request, and what programs read out of them again.
 
-What a pull request proposes stands at its end, in a comment that people do not see.
+What a pull request proposes stands at its end, in a comment that people do not see; on Azure DevOps at its beginning,
+for its listings tell no more than that.
 """
 
 import re
@@ -9,13 +10,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from updater.domain.change import Change
-from updater.domain.pull_requests import Proposed, PullRequestSettings
+from updater.domain.pull_requests import ForgeKind, Proposed, PullRequestSettings
 from updater.formats.commit import CommitStyle, batch_data
 from updater.formats.gotemplate import Template
 
 _LONGEST_TITLE = 255
 _LONGEST_BODY = 65_000
 """Characters; GitHub takes 65,536, and what is proposed, at the end, may not be cut off."""
+_LONGEST_OF = {ForgeKind.AZURE: 4_000, ForgeKind.BITBUCKET: 32_000}
+"""Of forges that take less."""
 _MARK = "<!-- updater proposes"
 _END = "-->"
 _COMMENT = re.compile(rf"\n*{_MARK}\n(.*?)\n{_END}", re.DOTALL)
@@ -67,8 +70,15 @@ def word(
     else:
         body = _table(changes, pending) if style.is_built_in else rest
     marker = "\n".join([_MARK, *map(_line, sorted(proposes)), _END])
-    text = body.strip()[: max(_LONGEST_BODY - len(marker), 0)]
-    return Words(" ".join(subject.split())[:_LONGEST_TITLE], f"{text}\n\n{marker}")
+    longest = _LONGEST_OF.get(settings.forge, _LONGEST_BODY)
+    text = body.strip()[: max(longest - len(marker) - 2, 0)]
+    whole = f"{marker}\n\n{text}" if settings.forge is ForgeKind.AZURE else f"{text}\n\n{marker}"
+    return Words(" ".join(subject.split())[:_LONGEST_TITLE], whole)
+
+
+def is_marked(body: str) -> bool:
+    """Tell whether a text begins with what it proposes."""
+    return body.startswith(_MARK)
 
 
 def proposals_in(body: str) -> frozenset[Proposed]:

@@ -48,6 +48,8 @@ log = structlog.get_logger()
 Decided = tuple[UpdateDecided, Decision]
 _BETWEEN_NUDGED = 5.0
 """Seconds between two looks that webhooks ask for, however many there are: one merge is told by several."""
+_TOLD = 12
+"""Characters of a commit's hash."""
 _LEFT_ALONE = "<!-- updater: left alone -->"
 _NOT_OURS = """\
 This branch has a commit that is not ours, so it is left alone from here on: nothing is added to it, and what is written
@@ -71,6 +73,11 @@ class _Mark(NamedTuple):
     number: int
     state: State
     commit: str
+    """Its beginning: Bitbucket tells no more."""
+
+
+def _mark(head: str, number: int, state: State, commit: str) -> _Mark:
+    return _Mark(head, number, state, commit[:_TOLD])
 
 
 @dataclass
@@ -113,7 +120,7 @@ class PullRequests:
         """Take what we did ourselves for seen."""
         key = repository_key(branch.url)
         others = {mark for mark in self._seen.get(key, ()) if mark.number != there.number}
-        self._seen[key] = frozenset({*others, _Mark(there.head, there.number, State.OPEN, commit)})
+        self._seen[key] = frozenset({*others, _mark(there.head, there.number, State.OPEN, commit)})
 
     def once(self, there: PullRequest, what: str, commit: str) -> bool:
         """Tell whether something has not been asked of a pull request yet, as far as is remembered."""
@@ -337,7 +344,7 @@ def _spelled(url: str) -> str:
 
 
 def _marks(listing: Sequence[PullRequest]) -> frozenset[_Mark]:
-    return frozenset(_Mark(each.head, each.number, each.state, each.commit) for each in listing)
+    return frozenset(_mark(each.head, each.number, each.state, each.commit) for each in listing)
 
 
 def _says(request: PullRequest, words: Words, base: str) -> bool:

@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -54,8 +54,7 @@ class FakeRequest:
         return f"2026-01-01T{self.updated // 3600:02}:{self.updated // 60 % 60:02}:{self.updated % 60:02}Z"
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A request to the API."""
 
     method: str
@@ -70,6 +69,11 @@ class ForgeServer(FaultyGitServer):
     already_there: int
     """The status that says so."""
     page_size = 100
+    git_path = f"{REPOSITORY}.git"
+    has_labels = True
+    has_etags = True
+    reviewer = "ada"
+    """One that there is."""
 
     def __init__(self, root: Path, *, password: str, **more: Any) -> None:
         super().__init__(root, username=USER, password=password, **more)
@@ -143,7 +147,7 @@ class ForgeServer(FaultyGitServer):
         self._token = self._authorization = "none"
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:  # type: ignore[override]
-        if not request.path.startswith("/api/"):
+        if not self.is_api(request.path):
             return await super()._serve(request)
         body = await request.read()
         answer = self.fault(request, body)
@@ -165,6 +169,9 @@ class ForgeServer(FaultyGitServer):
                 return self._conditional(request, route(given, *found.groups()))
         return said(404, {"message": "Not Found"})
 
+    def is_api(self, path: str) -> bool:
+        return path.startswith("/api/")
+
     @abstractmethod
     def routes(self) -> list[tuple[str, str, Route]]:
         """Give method, pattern of the path, and who answers."""
@@ -174,18 +181,26 @@ class ForgeServer(FaultyGitServer):
         """Show a pull request as the API does."""
 
     def listed(self, query: Body, state: str, *, head: str = "") -> web.Response:
-        """Answer a listing, the latest change first, with a link to its next page."""
+        """Answer a listing, with a link to its next page."""
+        found, following = self.selected(query, state, head=head)
+        answer = said(200, [self.shown(each) for each in found])
+        if following:
+            answer.headers["Link"] = f'<{following}>; rel="next"'
+        return answer
+
+    def selected(self, query: Body, state: str, *, head: str = "") -> tuple[list[FakeRequest], str]:
+        """Give a page of a listing, the latest change first, and the address of the next one."""
         states = {"all": ("open", "closed", "merged"), "open": ("open",), "opened": ("open",)}[state]
         found = [each for each in self.requests_made if each.state in states and head in ("", each.head)]
         found.sort(key=lambda each: each.updated, reverse=True)
-        size = min(int(query.get("per_page") or query.get("limit") or 30), self.page_size)
+        wanted = query.get("per_page") or query.get("limit") or query.get("pagelen") or 30
+        size = min(int(wanted), self.page_size)
         page = int(query.get("page", 1))
-        answer = said(200, [self.shown(each) for each in found[(page - 1) * size : page * size]])
-        if page * size < len(found):
-            query = {**query, "page": str(page + 1)}
-            parameters = "&".join(f"{key}={value}" for key, value in query.items())
-            answer.headers["Link"] = f'<{self.url(self.listing.lstrip("/"))}?{parameters}>; rel="next"'
-        return answer
+        part = found[(page - 1) * size : page * size]
+        if page * size >= len(found):
+            return part, ""
+        parameters = "&".join(f"{key}={value}" for key, value in {**query, "page": str(page + 1)}.items())
+        return part, f"{self.url(self.listing.lstrip('/'))}?{parameters}"
 
     listing: str
     """Path of the listing."""
@@ -227,7 +242,7 @@ class ForgeServer(FaultyGitServer):
         return self.git("rev-list", "--count", f"{base}..{head}") != "0"
 
     def _conditional(self, request: web.Request, answer: web.Response) -> web.Response:
-        if request.method != "GET" or answer.status != 200:
+        if request.method != "GET" or answer.status != 200 or not self.has_etags:
             return answer
         assert isinstance(answer.body, bytes)
         etag = f'W/"{hashlib.sha256(answer.body).hexdigest()[:20]}"'

@@ -30,7 +30,8 @@ _SHORTEST_WAIT = 60.0
 """Seconds, when a forge asks for fewer requests and does not say for how long (GitHub's own advice)."""
 _SUCCESS = range(200, 300)
 _NOT_MODIFIED = 304
-_UNAUTHORISED = 401
+_UNAUTHORISED = (203, 401)
+"""203 is Azure DevOps' page to sign in at."""
 _FORBIDDEN = 403
 _NOT_FOUND = 404
 _TOO_MANY = 429
@@ -156,7 +157,8 @@ class Api:
             raise ForgeThrottled(f"{host} asks {self.login.name} for fewer requests: asked again in {rest:.0f} s")
 
     def _check(self, answer: Answer, host: str) -> None:
-        if answer.status in _SUCCESS or answer.status == _NOT_MODIFIED:
+        good = answer.status in _SUCCESS or answer.status == _NOT_MODIFIED
+        if good and answer.status not in _UNAUTHORISED:
             return
         words = _words(answer.body)
         wait = _asked_to_wait(answer, words)
@@ -169,7 +171,7 @@ class Api:
         said = f"{answer.place} answered {answer.status}: {words}"
         if answer.status in _SERVER:
             raise ForgeError(f"{said}: is the forge well?")
-        if answer.status == _UNAUTHORISED:
+        if answer.status in _UNAUTHORISED:
             self.login.refused()
             raise ForgeRefused(f"{said}: the forge does not take {self.login.name}: see that the token is right")
         if answer.status == _FORBIDDEN:
@@ -191,8 +193,12 @@ def next_page(answer: Answer, base: str) -> str:
         target, _, parameters = part.strip().partition(">")
         if target.startswith("<") and 'rel="next"' in parameters.replace("'", '"'):
             url = target[1:]
-            return url if urlsplit(url)[:2] == urlsplit(base)[:2] else ""
+            return url if on_same_server(url, base) else ""
     return ""
+
+
+def on_same_server(url: str, base: str) -> bool:
+    return urlsplit(url)[:2] == urlsplit(base)[:2]
 
 
 async def _read(response: aiohttp.ClientResponse, place: str) -> bytes:

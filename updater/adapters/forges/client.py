@@ -2,12 +2,15 @@
 
 import base64
 import binascii
+from dataclasses import replace
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import aiohttp
 
 from updater.adapters.forges.api import Api, Memory
+from updater.adapters.forges.azure import Azure, Looks
+from updater.adapters.forges.bitbucket import Bitbucket
 from updater.adapters.forges.gitea import Gitea
 from updater.adapters.forges.github import GitHub
 from updater.adapters.forges.gitlab import GitLab
@@ -23,6 +26,9 @@ from updater.formats.repository_url import is_ssh, ssh_address, without_login
 from updater.ports.forges import Forge
 
 _GITHUB = "github.com"
+_BITBUCKET = "bitbucket.org"
+_ACCESS_TOKEN = "x-token-auth"  # noqa: S105 - the user whose password is one
+_AZURE_HOSTS = ("dev.azure.com", "visualstudio.com")
 
 
 class _Home(NamedTuple):
@@ -46,6 +52,7 @@ class ForgeClient:
         self._reach = reach
         self._memory = Memory()
         self._listings = Listings()
+        self._looks = Looks()
 
     async def forge(self, branch: Branch) -> Forge:
         assert branch.pull_request is not None  # noqa: S101 - else nobody asks
@@ -60,6 +67,15 @@ class ForgeClient:
                 root, _, owner = above.rpartition("/")
                 base = "/".join(filter(None, (home.server, root, "api/v1")))
                 return Gitea(await self._api(branch, base, basic=True), self._listings, f"{owner}/{name}")
+            case ForgeKind.BITBUCKET:
+                cloud = home.host.endswith(_BITBUCKET)
+                base = f"https://api.{_BITBUCKET}/2.0" if cloud else f"{home.server}/api/2.0"
+                api = await self._api(branch, base, basic=True)
+                return Bitbucket(replace(api, authorization=_of_bitbucket(api.login)), self._listings, home.path)
+            case ForgeKind.AZURE:
+                place, name = _azure_place(home)
+                base = f"{place}/_apis/git/repositories/{name}/pullrequests"
+                return Azure(await self._api(branch, base, basic=True), self._looks, f"{place}/_git/{name}")
 
     async def maker(self, branch: Branch) -> CommitMaker:
         """Log in to the forge that makes commits in a branch's repository.
@@ -69,7 +85,7 @@ class ForgeClient:
             ClusterError, GitError: there are no credentials for it.
         """
         kind = branch.pull_request.forge if branch.pull_request else forge_of(branch.url)
-        if kind is ForgeKind.GITEA:
+        if kind not in (ForgeKind.GITHUB, ForgeKind.GITLAB):
             raise Misconfigured("git.commit_method api is for GitHub and GitLab: this repository is pushed to")
         home = _home(branch.url)
         if kind is ForgeKind.GITHUB:
@@ -115,6 +131,47 @@ def _home(url: str) -> _Home:
     if not host or "/" not in path:
         raise Misconfigured(f"{place} names no repository on a forge, such as https://<host>/<owner>/<name>")
     return _Home(server, host.lower().removeprefix("ssh."), path)
+
+
+def _azure_place(home: _Home) -> tuple[str, str]:
+    """Give the address of a project of Azure DevOps, and the name of the repository in it.
+
+    Over SSH a repository is `v3/<organisation>/<project>/<name>`, over HTTP `[<organisation>/][<project>/]_git/<name>`:
+    one that is called as its project is may be spelled without it.
+
+    Raises:
+        Misconfigured: it is spelled in another way.
+    """
+    above, git, name = home.path.partition("_git/")
+    server = home.server
+    if home.path.startswith("v3/"):
+        _, organisation, project, name = (*home.path.split("/", 3), "", "")[:4]
+        above, git, server = f"{organisation}/{project}", "_git/", f"https://{_AZURE_HOSTS[0]}"
+    above = above.strip("/")
+    named = above.split("/") if above else []
+    if home.host == _AZURE_HOSTS[0] and len(named) == 1:
+        above = f"{above}/{name}"
+    elif home.host.endswith(_AZURE_HOSTS[1]) and named in ([], ["DefaultCollection"]):
+        above = "/".join([*named, name])
+    if not git or not name or "/" in name or not above:
+        raise Misconfigured(
+            f"{home.server}/{home.path} is no repository of Azure DevOps: write …/<project>/_git/<name>"
+        )
+    return f"{server}/{quote(above)}", quote(name)
+
+
+def _of_bitbucket(login: Login) -> str:
+    """Show as a token what is one: Git is shown it as the password of a certain user."""
+    user = _user(login)
+    return _bearer(login) if user == _ACCESS_TOKEN else login.authorization
+
+
+def _user(login: Login) -> str:
+    kind, _, value = login.authorization.partition(" ")
+    try:
+        return base64.b64decode(value).decode().partition(":")[0] if kind == "Basic" else ""
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
 
 
 def _bearer(login: Login) -> str:
