@@ -94,7 +94,7 @@ def test_documented_resources_are_understood_whole(path: Path) -> None:
         ({"imagesVerification": {}}, "cosignKey or keyless is needed unless enabled is false"),
         ({"imagesVerification": {"enabled": True}}, "cosignKey or keyless is needed unless enabled is false"),
         ({"writeBackConfig": {"method": "svn"}}, "'svn' does not match"),
-        ({"writeBackConfig": {"gitConfig": {"pullRequest": {}}}}, "exactly one of github, gitlab and gitea is needed"),
+        ({"writeBackConfig": {"gitConfig": {"pullRequest": {}}}}, "exactly one of github, gitlab, gitea, bitbucket"),
         ({"images": [{"alias": "a", "imageName": "x", "manifestTargets": {}}]}, "exactly one of helm, kustomize"),
         (
             {"images": [{"alias": "a", "imageName": "x", "manifestTargets": {"plugin": {"tag": "T"}}}]},

@@ -101,12 +101,13 @@ def test_keys_are_known() -> None:
     assert "pull-request.lables is not understood: did you mean pull-request.labels" in warning.message
 
 
-def test_resource_says_forge_and_labels() -> None:
-    git = {"pullRequest": {"gitlab": {}, "labels": ["deps", "image"]}}
+@pytest.mark.parametrize("kind", ForgeKind)
+def test_resource_says_forge_and_labels(kind: str) -> None:
+    git = {"pullRequest": {str(kind): {}, "labels": ["deps", "image"]}}
     made = resource("team", ref("*", image(), writeBackConfig={"method": "git", "gitConfig": git}))
     settings = made.spec.refs[0].settings
     assert {key: settings[key].text for key in ("pull-request", "pull-request.labels")} == {
-        "pull-request": "gitlab",
+        "pull-request": str(kind),
         "pull-request.labels": "deps, image",
     }
 

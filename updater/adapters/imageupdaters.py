@@ -15,6 +15,7 @@ import msgspec
 from updater.domain.annotations import APPLICATION_KEYS, IMAGE_KEYS, POLICY_KEYS
 from updater.domain.errors import Misconfigured
 from updater.domain.migration import field_of
+from updater.domain.pull_requests import ForgeKind
 from updater.domain.resources import (
     ApplicationRef,
     ImageUpdater,
@@ -82,6 +83,8 @@ class _PullRequest(_Wire):
     github: dict[str, Any] | None = None
     gitlab: dict[str, Any] | None = None
     gitea: dict[str, Any] | None = None
+    bitbucket: dict[str, Any] | None = None
+    azure: dict[str, Any] | None = None
     labels: list[str] | None = None
 
 
@@ -329,10 +332,10 @@ class _Settings:
 
     def _take_pull_request(self, wire: _PullRequest) -> None:
         field = "writeBackConfig.gitConfig.pullRequest"
-        kinds = [kind for kind in ("github", "gitlab", "gitea") if getattr(wire, kind) is not None]
+        kinds = [kind for kind in map(str, ForgeKind) if getattr(wire, kind) is not None]
         if len(kinds) != 1:
             named = " and ".join(kinds) or "none"
-            self.problems.append(f"{self._place}{field} has {named}: write one of github, gitlab, gitea")
+            self.problems.append(f"{self._place}{field} has {named}: write one of {', '.join(ForgeKind)}")
             return
         self._put("pull-request", f"{field}.{kinds[0]}", kinds[0])
         self._put("pull-request.labels", f"{field}.labels", wire.labels or [])
