@@ -9,7 +9,7 @@ from tests.e2e.installation import OVERRIDE, Installation
 from tests.fakes.forges import REPOSITORY, ForgeServer
 from tests.fakes.forges.gitea import GiteaServer
 from tests.fakes.forges.github import WEB_FLOW, GitHubServer
-from tests.fakes.forges.gitlab import GitLabServer
+from tests.fakes.forges.gitlab import OWNER, GitLabServer
 from updater.demo.files import GITOPS_FILES
 from updater.demo.gitserver import create_repository
 
@@ -84,15 +84,17 @@ async def test_closing_it_holds_the_version_also_after_a_restart(place: Installa
         assert [each.state for each in forge.requests_made] == ["closed", "open"]
 
 
-async def test_forge_makes_the_commits(place: Installation) -> None:
+@pytest.mark.parametrize("kind", [GitHubServer, GitLabServer], ids=lambda kind: str(kind.kind))
+async def test_forge_makes_the_commits(place: Installation, kind: type[ForgeServer]) -> None:
     place.git_options = "linger: 100ms, commit_method: api"
-    async with serve(place, GitHubServer) as forge:
+    committer = {GitHubServer: WEB_FLOW, GitLabServer: OWNER}[kind]
+    async with serve(place, kind) as forge:
         source = {"repoURL": forge.url(f"{REPOSITORY}.git"), "path": "manifests/helm", "targetRevision": "main"}
-        place.application(annotations={"pull-request": "github"}, source=source)
+        place.application(annotations={"pull-request": str(kind.kind)}, source=source)
         await place.push("v2.0")
         async with place.daemon() as daemon:
             proposed = (await daemon.wait_for("image.proposed")).event
         (there,) = forge.open_ones()
-        assert forge.git("log", "-1", "--format=%H %ce", there.head) == f"{proposed['commit']} {WEB_FLOW}"
+        assert forge.git("log", "-1", "--format=%H %ce", there.head) == f"{proposed['commit']} {committer}"
         assert "value: v2.0" in forge.git("show", f"{there.head}:{OVERRIDE}")
         assert forge.branches() == sorted(["main", there.head])

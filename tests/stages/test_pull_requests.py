@@ -296,6 +296,20 @@ async def test_pull_request_of_argo_cd_image_updater_is_adopted(house: House) ->
     assert house.said("pull_request.opened") == []
 
 
+async def test_pull_request_of_argo_cd_image_updater_for_a_kustomization_is_adopted(house: House) -> None:
+    house.git.seed(URL, {"base/kustomization.yaml": f"images:\n- name: {IMAGE}\n  newTag: v1.0\n"})
+    house.cluster.put(
+        replace(application(), annotations={**application().annotations, "write-back-target": "kustomization:/base"})
+    )
+    branch = aiu_branch("v1.5")
+    seed_aiu(house, branch)
+    house.forge.put(branch, title="build: automatic update of one")
+    async with house.running():
+        await house.hear("image.proposed")
+    assert (only(house).number, only(house).head) == (1, branch)
+    assert "newTag: v2.0" in house.git.file(URL, "base/kustomization.yaml", branch)
+
+
 async def test_closed_pull_request_of_argo_cd_image_updater_declines_its_version(house: House) -> None:
     house.forge.put(aiu_branch(), State.CLOSED)
     async with house.running():

@@ -98,6 +98,8 @@ class GitTarget:
     """The Application whose manifest the file holds, where that is what changes."""
     source: int = field(default=0, compare=False)
     """Index of the Application's source that takes the image, whoever keeps the file."""
+    override_path: str = field(default="", compare=False)
+    """Of a kustomization: where the Application's override file would be, by which AIU names its pull requests."""
 
     def __str__(self) -> str:
         return f"{self.branch.url}@{self.branch.branch or 'HEAD'}:{self.path}"

@@ -64,7 +64,9 @@ def choose_target(
         branch = _branch(application, file.lender, _credentials(application, credentials))
         key = _key(file.kind, image, keys)
         repository = str(image.repository)
-        return GitTarget(branch, file.path, file.kind, file.base_path, key, repository, source=index)
+        override = file.override_path
+        path, kind, base = file.path, file.kind, file.base_path
+        return GitTarget(branch, path, kind, base, key, repository, source=index, override_path=override)
     kind = FileKind.OVERRIDE_PLUGIN if source.kind == "Plugin" else _parameters_of(source, wanted, keys)
     if kind is FileKind.OVERRIDE:
         raise Misconfigured(
@@ -185,6 +187,7 @@ class _File:
     path: str
     kind: FileKind
     base_path: str = ""
+    override_path: str = ""
 
 
 def _file(
@@ -195,8 +198,11 @@ def _file(
     target: _WriteBackTarget,
     argocd_namespace: str,
 ) -> _File:
+    override = override_name(application.name, argocd_namespace)
     if target.kind == "kustomization":
-        return _File(source, _inside(source.path, target.argument, "write-back-target"), FileKind.KUSTOMIZATION)
+        path = _inside(source.path, target.argument, "write-back-target")
+        would_be = _inside(source.path, override, "path")
+        return _File(source, path, FileKind.KUSTOMIZATION, override_path=would_be)
     if target.kind == "manifests":
         glob = _inside(quoted(source.path), target.argument or "*", "write-back-target")
         return _File(source, PathGlob.of(glob).text, FileKind.MANIFESTS)
@@ -207,7 +213,6 @@ def _file(
         lender, path = (source, named) if elsewhere and named[0] != "$" else lender_of(application, source, named)
         return _File(lender, _inside(source.path, path, "write-back-target"), FileKind.HELM_VALUES)
     lender = lender_of(application, source, target.path)[0] if lent else source
-    override = override_name(application.name, argocd_namespace)
     path = _inside("", target.path, "write-back-target") if target.path else _inside(source.path, override, "path")
     base = posixpath.normpath(source.path.strip("/") or ".")
     return _File(lender, path, _parameters_of(source, wanted, keys), base)

@@ -36,9 +36,12 @@ def aiu_name(changes: Sequence[Change], key: str) -> str:
 
 
 def aiu_keys(target: GitTarget) -> frozenset[str]:
-    """Give the keys that Argo CD Image Updater has for a target: by its branch as configured, or by none."""
-    url = target.branch.url
-    return frozenset({target_key(target), _digest(f"{url}||{target.path}")[:_KEY_DIGITS]})
+    """Give the keys that Argo CD Image Updater has for a target: by its branch as configured, or by none.
+
+    It names a kustomization by the override file that the Application would have without.
+    """
+    branch, path = target.branch, target.override_path or target.path
+    return frozenset(_digest(f"{branch.url}|{base}|{path}")[:_KEY_DIGITS] for base in (branch.branch, ""))
 
 
 def branch_name(changes: Sequence[Change], target: GitTarget) -> str:

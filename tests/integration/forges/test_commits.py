@@ -1,6 +1,7 @@
 """Commits that GitHub and GitLab make (`git.commit_method: api`), on the base and on branches of our own."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,15 +17,17 @@ from tests.fakes.forges.github import WEB_FLOW, GitHubServer
 from tests.fakes.forges.gitlab import OWNER, GitLabServer
 from tests.fakes.house import House, now
 from updater.adapters.argocd_trust import ArgoTrust
+from updater.adapters.forges import client
 from updater.adapters.forges.branches import ForgeGit
 from updater.adapters.forges.client import ForgeClient
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.demo.gitserver import commit_files, create_repository
 from updater.domain.errors import PushRefused, PushStale
-from updater.domain.pull_requests import PullRequestSettings
+from updater.domain.pull_requests import ForgeKind, PullRequestSettings
 from updater.domain.target import Branch
 from updater.ports.git import Author, GitBranch
+from updater.stages.keyed import Pace
 
 pytestmark = pytest.mark.integration
 
@@ -42,9 +45,9 @@ class Place:
     reach: Reach
 
     def __post_init__(self) -> None:
-        client = GitClient(self.reach, max_pack_bytes=2**26, cache_bytes=2**25, max_file_bytes=2**20)
+        git = GitClient(self.reach, max_pack_bytes=2**26, cache_bytes=2**25, max_file_bytes=2**20)
         self.forges = ForgeClient(self.reach)
-        self.git = ForgeGit(client, self.forges, AUTHOR)
+        self.git = ForgeGit(git, self.forges, AUTHOR)
 
     @property
     def branch(self) -> Branch:
@@ -167,6 +170,35 @@ async def test_pull_request_lives_with_such_commits_also_after_a_restart(place: 
         assert "`v3.0`" in there.body
         assert place.server.open_ones() == [there]
         assert place.server.branches() == sorted(["main", there.head])
+
+
+async def test_requests_of_a_commit_do_not_grow_with_the_applications(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "forge_of", lambda url: place.server.kind)
+    names = [f"app{number}" for number in range(12)]
+    files = {f"apps/{name}/Chart.yaml": f"name: {name}\n" for name in names}
+    files |= {f"apps/{name}/values.yaml": "image:\n  tag: v1.0\n" for name in names}
+    await asyncio.to_thread(commit_files, place.server.directory, files, "more", branch="main")
+    house = House(pace=Pace(linger=0.3, first_retry=0.02))
+    house.git, house.forge = place.git, place.forges  # type: ignore[assignment]
+    house.registry.push(IMAGE, "v1.0")
+    method, said = "git:secret:argocd/git-creds", {"write-back-target": "helmvalues"}
+    for name in names:
+        house.cluster.put(helm_application(name, IMAGE, said, method=method, url=place.branch.url))
+    async with house.running():
+        await house.hear("round.finished", count=2)
+        place.server.requests.clear()
+        place.server.asked.clear()
+        house.registry.push(IMAGE, "v2.0")
+        await house.hear("image.updated", count=len(names))
+    commits = int(place.server.git("rev-list", "--count", "main")) - 2
+    asked = Counter(asked.method for asked in place.server.asked)
+    assert commits < len(names)
+    assert asked == ({"POST": commits} if place.server.kind is ForgeKind.GITHUB else {"POST": commits, "HEAD": 12})
+    assert len(place.server.requests) <= 8 * commits, "one for the refs, and one for each level of directories"
+    for name in names:
+        assert "v2.0" in place.server.git("show", f"main:apps/{name}/values.yaml")
 
 
 async def test_forge_without_such_an_api_is_pushed_to(tmp_path: Path) -> None:
