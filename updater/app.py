@@ -185,6 +185,8 @@ async def open_daemon(
             own_platform=own,
             now=_now,
             accounts=cluster,
+            repositories=cluster,
+            argocd_namespace=settings.argocd.namespace,
             script_directories=settings.registries.script_directories,
             measure=metrics.measure,
         )

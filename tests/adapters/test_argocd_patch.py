@@ -116,6 +116,21 @@ def test_version_of_a_chart_is_its_target_revision(present: dict[str, Any]) -> N
     assert image_patch(after, CHART, [SHOP]) == []
 
 
+@pytest.mark.parametrize(
+    ("source", "revision"),
+    [
+        ({"repoURL": "registry.example.com/charts", "chart": "shop"}, "1.3.0+1"),
+        ({"repoURL": "oci://registry.example.com/charts", "chart": "shop"}, "1.3.0+1"),
+        ({"repoURL": "oci://registry.example.com/charts/shop", "path": "."}, "1.3.0_1"),
+    ],
+)
+def test_build_metadata_is_spelled_as_the_source_is_looked_up(source: dict[str, Any], revision: str) -> None:
+    wanted = edit("1.3.0+1", "oci://registry.example.com/charts/shop")
+    after = patched({"spec": {"source": source}}, CHART, wanted)
+    assert after == {"spec": {"source": {**source, "targetRevision": revision}}}
+    assert image_patch(after, CHART, [wanted]) == []
+
+
 def test_chart_that_became_another_is_not_given_the_others_version() -> None:
     source = {"repoURL": "https://charts.example.com", "chart": "till", "targetRevision": "0.1.0"}
     with pytest.raises(Misconfigured, match="is the chart till by now"):

@@ -1,6 +1,7 @@
 """Annotations, read: AIU's keys mean what they meant, and what is wrong is said of the image it concerns."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -226,6 +227,15 @@ def test_an_image_without_credentials_falls_back_on_the_service_account() -> Non
     tracked = track(application({"image-list": f"app={IMAGE}"}), "argocd", None, access)
     assert tracked is not None
     assert str(tracked.images[0].poll.credentials) == "serviceaccount:argocd/builder"
+
+
+def test_a_chart_without_credentials_is_read_as_argo_cd_reads_it() -> None:
+    access = SecretAccess("argocd", service_account="builder")
+    found = application({"image-list": "chart=https://charts.example.com/shop", "write-back-method": "argocd"})
+    chart = Source("https://charts.example.com", chart="shop", target_revision="1.0.0")
+    tracked = track(replace(found, project="shops", sources=(chart,)), "argocd", None, access)
+    assert tracked is not None
+    assert str(tracked.images[0].poll.credentials) == "argocd:argocd/shops#builder"
 
 
 def test_a_shared_namespaces_secrets_may_be_used() -> None:

@@ -1,5 +1,6 @@
 """Which tags are candidates, in which order, and why the others are not."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from updater.domain.candidates import Build, TagRecord
 from updater.domain.decision import Verdict
 from updater.domain.election import elect
 from updater.domain.errors import Misconfigured
-from updater.domain.image import ImageVersion
+from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.policy_check import check_policy
@@ -68,6 +69,28 @@ def test_filters_drop_before_the_order_is_asked() -> None:
 @pytest.mark.parametrize("name", ["", "a b", "1.0\nimage: evil", "../up", "é", "-1", "x" * 129, "\ud800"])
 def test_what_is_no_tag_name_is_never_a_candidate(name: str) -> None:
     assert dropped(ALPHABETICAL, name, "ok") == {name: "not-a-tag"}
+
+
+CHART = Policy(of_chart=True)
+
+
+def test_version_of_a_chart_may_have_build_metadata() -> None:
+    assert ranked(CHART, "1.2.0+1", "1.1.0") == ["1.2.0+1", "1.1.0"]
+    assert dropped(Policy(), "1.2.0+1") == {"1.2.0+1": "not-a-tag"}
+
+
+def test_tag_of_a_chart_is_spelled_as_helm_spells_its_version() -> None:
+    assert ranked(CHART, "1.2.0_build.1", "1.1.0") == ["1.2.0+build.1", "1.1.0"]
+
+
+def test_underscore_in_an_index_is_no_plus() -> None:
+    listed = replace(snapshot("1.2.0_1"), repository=Repository("https://charts.example.com", "shop"))
+    assert elect(CHART, listed, NOW).dropped == {"1.2.0_1": "not-a-tag"}
+
+
+@pytest.mark.parametrize("name", ["", "+1", "1.0+a b", "1.0\n+evil", "../1.0", "x" * 129])
+def test_what_is_no_version_of_a_chart_is_never_a_candidate(name: str) -> None:
+    assert dropped(CHART, name, "1.0.0") == {name: "not-a-tag"}
 
 
 def test_alphabetical_follows_bytes() -> None:

@@ -22,6 +22,8 @@ ACCESS = SecretAccess("argocd", frozenset({"shared"}), "default")
         "azure",
         "alibaba",
         "none",
+        "argocd:team/default",
+        "argocd:team/default#builder",
     ],
 )
 def test_each_form_is_read_and_spelled_alike(text: str) -> None:
@@ -51,6 +53,8 @@ def test_what_is_none_of_the_forms_is_refused(text: str) -> None:
         ("ext:/app/scripts/login.sh", "team", False),
         ("aws", "team", False),
         ("none", "team", True),
+        ("argocd:team/theirs", "team", False),
+        ("argocd:argocd/theirs", "argocd", False),
     ],
 )
 def test_a_secret_of_another_namespace_is_refused_in_every_spelling(

@@ -1,5 +1,6 @@
 """Where changes are written, with real parts: several sources, a hydrator, and the Application itself."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -101,10 +102,12 @@ async def test_application_set_that_takes_a_write_back_is_named_and_not_fought(p
 
 
 @asynccontextmanager
-async def helm_repository(versions: list[str]) -> AsyncIterator[str]:
+async def helm_repository(versions: list[str], login: str = "") -> AsyncIterator[str]:
     """Serve the index of a repository with one chart, at an address of its own."""
 
     async def index(request: web.BaseRequest) -> web.Response:
+        if login and request.headers.get("Authorization") != f"Basic {b64encode(login.encode()).decode()}":
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="charts"'})
         entries = "".join(f"  - name: shop\n    version: {version}\n" for version in versions)
         found = request.path == "/stable/index.yaml"
         return web.Response(text=f"apiVersion: v1\nentries:\n  shop:\n{entries}", status=200 if found else 404)
@@ -122,9 +125,14 @@ async def helm_repository(versions: list[str]) -> AsyncIterator[str]:
 async def test_chart_of_a_helm_repository_is_followed(
     place: Installation, source: Literal["kubernetes", "directory"]
 ) -> None:
+    """Argo CD's own credentials for the repository are those that the index is read with."""
     place.source = source
     versions = ["1.2.0"]
-    async with helm_repository(versions) as url:
+    async with helm_repository(versions, "argo:p4ssword") as url:
+        known = {"name": "charts", "namespace": "argocd", "labels": {"argocd.argoproj.io/secret-type": "repository"}}
+        data = {"type": "helm", "url": url, "username": "argo", "password": "p4ssword"}
+        encoded = {key: b64encode(value.encode()).decode() for key, value in data.items()}
+        place.put({"apiVersion": "v1", "kind": "Secret", "metadata": known, "data": encoded})
         chart = {"repoURL": url, "chart": "shop", "targetRevision": "1.2.0", "helm": {"values": "a: 1\n"}}
         lender = {"repoURL": place.git.url("gitops.git"), "targetRevision": "main", "ref": "values"}
         place.application(
@@ -146,8 +154,8 @@ async def test_chart_of_a_helm_repository_is_followed(
 
 
 async def test_chart_of_a_registry_is_followed(place: Installation) -> None:
-    """Charts of a registry are tags as those of images are."""
-    await place.push("1.2.0", "1.3.0", "2.0.0", repository="charts/shop")
+    """Charts of a registry are tags as those of images are, but for `_` in place of Helm's `+`."""
+    await place.push("1.2.0", "1.3.0_build.1", "2.0.0", repository="charts/shop")
     chart = {"repoURL": f"{place.registry.host}/charts", "chart": "shop", "targetRevision": "1.2.0"}
     place.application(
         annotations={
@@ -158,8 +166,10 @@ async def test_chart_of_a_registry_is_followed(place: Installation) -> None:
         spec={"source": chart},
     )
     async with place.daemon() as daemon:
-        await daemon.wait_for("image.updated", to="1.3.0")
-    assert place.stored()["spec"]["source"] == {**chart, "targetRevision": "1.3.0"}
+        await daemon.wait_for("image.updated", to="1.3.0+build.1")
+        await daemon.wait_for("round.finished", count=4)
+        assert len(daemon.events("image.updated")) == 1
+    assert place.stored()["spec"]["source"] == {**chart, "targetRevision": "1.3.0+build.1"}
 
 
 async def test_chart_in_the_applications_manifest_in_git_is_followed(place: Installation) -> None:

@@ -148,6 +148,17 @@ def test_version_of_a_chart_is_added_where_it_is_missing() -> None:
     assert "    targetRevision: 1.3.0\n" in apply_edits(FileKind.CHART, text, [chart_edit("1.3.0")])
 
 
+@pytest.mark.parametrize(
+    ("text", "revision"),
+    [(CHARTS, "1.3.0+1"), (CHARTS.replace("    chart: shop\n", "    path: .\n"), "1.3.0_1")],
+    ids=["Helm's", "an artifact's"],
+)
+def test_build_metadata_is_spelled_as_the_source_is_looked_up(text: str, revision: str) -> None:
+    after = apply_edits(FileKind.CHART, text, [chart_edit("1.3.0+1")])
+    assert after == text.replace("1.2.0", revision)
+    assert read_version(FileKind.CHART, after, chart_edit("")) == ImageVersion("1.3.0+1")
+
+
 def test_version_of_another_chart_is_refused() -> None:
     with pytest.raises(EditError, match="the source is the chart shop"):
         apply_edits(FileKind.CHART, CHARTS, [chart_edit("1.3.0", "till")])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from updater.domain.application import Parameter
 from updater.domain.change import Edit
+from updater.domain.chart_versions import to_revision
 from updater.domain.errors import EditError, Misconfigured
 from updater.domain.target import ApplicationTarget, FileKind
 from updater.formats.kustomize import merge_images
@@ -82,17 +83,17 @@ def _operations(path: str, source: Json, kind: _Block, edits: Sequence[Edit]) ->
 
 
 def _chart_operations(path: str, source: Json, edits: Sequence[Edit]) -> list[Operation]:
+    chart = str(source.get("chart") or "")
     for edit in edits:
-        chart = source.get("chart")
         if chart and edit.image.repository.name.rpartition("/")[2] != chart:
             raise Misconfigured(f"{path} is the chart {chart} by now, not {edit.image.written}")
     versions = {str(edit.image.version) for edit in edits}
     if len(versions) != 1 or not all(versions):
         raise EditError(f"{path}/targetRevision is to hold {' and '.join(sorted(versions))}: name one version")
-    [version] = versions
-    if source.get("targetRevision") == version:
+    revision = to_revision(versions.pop(), chart)
+    if source.get("targetRevision") == revision:
         return []
-    return [{"op": "add", "path": f"{path}/targetRevision", "value": version}]
+    return [{"op": "add", "path": f"{path}/targetRevision", "value": revision}]
 
 
 def _entry_operations(place: str, present: Sequence[object], wanted: Sequence[object]) -> list[Operation]:

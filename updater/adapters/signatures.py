@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from updater.adapters.keyless import TrustRoot
 from updater.adapters.registry.client import RegistryClient
 from updater.adapters.registry.remote import RemoteRepository
+from updater.domain.chart_versions import to_tag
 from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageVersion
 from updater.domain.polling import PollKey
@@ -69,9 +70,14 @@ class SignatureVerifier:
             ClusterError: nor could the key be read.
             Misconfigured: there is no such key, or nothing that identities could be verified with.
         """
+        if key.repository.is_helm:
+            raise Misconfigured(
+                f"{key.repository} is a chart of a Helm repository, where there are no signatures of images: "
+                "set imagesVerification.enabled: false for it"
+            )
         signer = await self._signer(verification, namespace)
         remote = self._registry.remote(key)
-        digest = version.digest or await remote.digest(version.tag)
+        digest = version.digest or await remote.digest(to_tag(version.tag))
         if digest is None:
             return f"{version} does not exist any more"
         question = (key, digest, signer.fingerprint)

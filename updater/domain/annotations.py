@@ -242,7 +242,7 @@ def _track_image(
         alias=entry.alias,
         image=entry.reference,
         policy=policy,
-        poll=PollKey(entry.reference.repository, _pull_secret(settings, application, access)),
+        poll=PollKey(entry.reference.repository, _pull_secret(settings, application, entry.reference, access)),
         keys=DEFAULT_KEYS if keys == ImageKeys() else keys,
         target=choose_target(application, entry.reference, keys, settings["source"], access.argocd_namespace),
         force_update=settings.flag("force-update"),
@@ -264,6 +264,7 @@ def _policy(settings: _Settings, entry: ImageEntry) -> Policy:
         sort=settings["sort"],
         minimum_age=timedelta(seconds=parse_go_duration(minimum_age)) if minimum_age else timedelta(),
         allow_downgrade=settings.flag("allow-downgrade"),
+        of_chart=entry.reference.is_chart,
         semver_loose=settings.flag("semver-loose"),
         rollback_overwrite=_rollback(settings),
         pin=settings["pin"],
@@ -358,12 +359,16 @@ def _named_keys(settings: _Settings, kind: str) -> ImageKeys:
     return ImageKeys(**{part: settings[f"{kind}.image-{part}"] for part in parts})
 
 
-def _pull_secret(settings: _Settings, application: Application, access: SecretAccess) -> CredentialSource | None:
-    text = settings["pull-secret"]
+def _pull_secret(
+    settings: _Settings, application: Application, image: ImageReference, access: SecretAccess
+) -> CredentialSource | None:
+    text, namespace = settings["pull-secret"], application.name.namespace
     if not text:
-        return access.fallback(application.name.namespace)
+        return (
+            access.fallback_of_chart(namespace, application.project) if image.is_chart else access.fallback(namespace)
+        )
     source = parse_credential_source(text)
-    if refusal := access.refusal_of(source, application.name.namespace):
+    if refusal := access.refusal_of(source, namespace):
         raise settings.wrong("pull-secret", text, f"it {refusal}")
     return source
 

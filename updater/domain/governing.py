@@ -292,12 +292,15 @@ def _covers(entry: ResourceImage, repository: str) -> bool:
 
 
 def _verified(image: TrackedImage, verification: Verification | None) -> TrackedImage:
-    """Demand a signature; the digest that carries it is what is written, unless an output was asked for."""
+    """Demand a signature; the digest that carries it is what is written, unless an output was asked for.
+
+    A chart has no place for a digest.
+    """
     if verification is None:
         return image
     policy = image.policy
     return replace(
         image,
         verification=verification,
-        policy=policy if policy.output is not None else replace(policy, output=Output.TAG_DIGEST),
+        policy=policy if policy.output is not None or policy.of_chart else replace(policy, output=Output.TAG_DIGEST),
     )

@@ -50,6 +50,8 @@ class Policy:
     minimum_age: timedelta = timedelta()
     """Since the push, or since we first saw the tag; never by the publisher's date."""
     allow_downgrade: bool = False
+    of_chart: bool = False
+    """Choose among versions of a chart, which may have build metadata; a tag of an image has none."""
     semver_loose: bool = False
     """Take tags of six or more digits alone for versions, as AIU does."""
     rollback_overwrite: bool = False

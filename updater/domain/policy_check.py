@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from updater.domain.chart_versions import is_chart_version
 from updater.domain.errors import Misconfigured
 from updater.domain.filters import TagFilters
 from updater.domain.ordering import is_tag, order_of
@@ -68,5 +69,5 @@ def _rest(policy: Policy) -> Iterator[str]:
         yield f"minimum-age {policy.minimum_age.total_seconds():g}s is negative: write a duration such as 24h"
     if policy.minimum_age > _LONGEST_AGE:
         yield f"minimum-age {policy.minimum_age} is longer than ten years: write a duration such as 24h"
-    if policy.pin and not is_tag(policy.pin):
+    if policy.pin and not (is_chart_version if policy.of_chart else is_tag)(policy.pin):
         yield f"pin {policy.pin!r} is no tag: write the tag alone, such as 1.2.3"

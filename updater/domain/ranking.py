@@ -1,12 +1,13 @@
 """What all applications with one policy share of a snapshot: every tag's verdict, and the candidates in their order."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from updater.domain.candidates import Snapshot, TagRecord
+from updater.domain.chart_versions import from_tag, is_chart_version
 from updater.domain.decision import Verdict
 from updater.domain.errors import Misconfigured
 from updater.domain.extraction import Key
@@ -56,10 +57,11 @@ class Rule:
 
     filters: TagFilters
     order: Order
+    is_name: Callable[[str], bool] = is_tag
 
     def place(self, record: TagRecord) -> Place | str:
         """Give a tag its place, or the word for what drops it."""
-        if not is_tag(record.name):
+        if not self.is_name(record.name):
             return Dropped.NOT_A_TAG
         dropped = self.filters.drops(record.name)
         if dropped:
@@ -69,7 +71,7 @@ class Rule:
 
     def standing(self, record: TagRecord) -> Standing:
         """Give a place also to what filters and constraint rule out."""
-        if not is_tag(record.name):
+        if not self.is_name(record.name):
             return Standing(Dropped.NOT_A_TAG, "")
         return Standing(self.order.place(record), self.filters.drops(record.name))
 
@@ -137,8 +139,8 @@ def elect(policy: Policy, snapshot: Snapshot, now: datetime) -> Election:
     problems = check_policy(policy)
     if problems:
         raise Misconfigured("; ".join(problems))
-    rule = Rule(TagFilters.of(policy), order_of(policy, now))
-    records = {} if snapshot.incomplete else {record.name: record for record in snapshot.tags}
+    rule = Rule(TagFilters.of(policy), order_of(policy, now), is_chart_version if policy.of_chart else is_tag)
+    records = {} if snapshot.incomplete else {record.name: record for record in _named(policy, snapshot)}
     candidates: list[Candidate] = []
     dropped: dict[str, str] = {}
     for record in records.values():
@@ -157,3 +159,10 @@ def elect(policy: Policy, snapshot: Snapshot, now: datetime) -> Election:
         counts=Counter(dropped.values()),
         records=records,
     )
+
+
+def _named(policy: Policy, snapshot: Snapshot) -> Iterable[TagRecord]:
+    """Give the tags of a chart in a registry the names that Helm has for them."""
+    if not policy.of_chart or snapshot.repository.is_helm:
+        return snapshot.tags
+    return (replace(each, name=from_tag(each.name)) for each in snapshot.tags)

@@ -10,6 +10,7 @@ class SecretKind(StrEnum):
     SECRET = "secret"  # noqa: S105 - the spelling of the reference
     PULL_SECRET = "pullsecret"  # noqa: S105
     SERVICE_ACCOUNT = "serviceaccount"
+    ARGOCD = "argocd"
     ENVIRONMENT = "env"
     SCRIPT = "ext"
     AWS = "aws"
@@ -35,7 +36,8 @@ class CredentialSource:
     """Where credentials are to be found; never the credentials themselves.
 
     `secret:ns/name#field`, `pullsecret:ns/name`, `github:ns/name`, `serviceaccount:ns/name`, `env:NAME`,
-    `ext:/absolute/path`, the name of a cloud, or `none`.
+    `ext:/absolute/path`, the name of a cloud, or `none`; for charts `argocd:ns/project[#serviceaccount]`, what Argo CD
+    has for their repository in a project, else what the ServiceAccount of that namespace has.
     """
 
     kind: SecretKind
@@ -47,7 +49,7 @@ class CredentialSource:
     def __str__(self) -> str:
         if self.kind in CLOUDS or self.kind is SecretKind.NONE:
             return str(self.kind)
-        if self.kind not in OBJECTS:
+        if self.kind not in (*OBJECTS, SecretKind.ARGOCD):
             return f"{self.kind}:{self.location}"
         field = f"#{self.field}" if self.field else ""
         return f"{self.kind}:{self.namespace}/{self.location}{field}"
@@ -77,7 +79,13 @@ class SecretAccess:
         """Say why an application may not use these credentials; empty when it may."""
         if source.kind is SecretKind.NONE:
             return ""
+        if source.kind is SecretKind.ARGOCD:
+            return "is what a chart has without being told: remove it"
         return self.refusal(source.namespace or self.argocd_namespace, application_namespace)
+
+    def fallback_of_chart(self, application_namespace: str, project: str) -> CredentialSource:
+        """Return what serves a chart for which nothing else is configured: what Argo CD itself reads it with."""
+        return CredentialSource(SecretKind.ARGOCD, project, application_namespace, self.service_account)
 
     def fallback(self, application_namespace: str) -> CredentialSource | None:
         """Return what serves an application's images for which nothing else is configured."""
@@ -113,5 +121,6 @@ def _source(kind: SecretKind, rest: str) -> CredentialSource | None:
         return CredentialSource(kind, rest) if rest.startswith("/") else None
     path, _, field = rest.partition("#")
     namespace, _, name = path.partition("/")
-    complete = namespace and name and "/" not in name and bool(field) == (kind is SecretKind.SECRET)
+    has_field = bool(field) == (kind is SecretKind.SECRET) or kind is SecretKind.ARGOCD
+    complete = namespace and name and "/" not in name and has_field
     return CredentialSource(kind, name, namespace, field) if complete else None

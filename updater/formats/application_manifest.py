@@ -5,6 +5,7 @@ from typing import assert_never
 
 from updater.domain.application import ApplicationName
 from updater.domain.change import Edit
+from updater.domain.chart_versions import from_tag, to_revision
 from updater.domain.errors import EditError
 from updater.domain.image import ImageVersion
 from updater.domain.target import FileKind
@@ -49,7 +50,7 @@ def edit_application(
     if kind is FileKind.CHART:
         for each in edits:
             _check_chart(place, each)
-            put(draft, place, ["targetRevision"], str(each.image.version))
+            put(draft, place, ["targetRevision"], to_revision(str(each.image.version), text_at(place, "chart")))
         return draft.finish().text
     path, missing = _edit(draft, place, kind, edits)
     if missing:
@@ -81,7 +82,7 @@ def read_application(
         case FileKind.CHART:
             _check_chart(place, edit)
             revision = text_at(place, "targetRevision")
-            return ImageVersion(revision) if revision else None
+            return ImageVersion(from_tag(revision)) if revision else None
         case FileKind.OVERRIDE | FileKind.HELM_VALUES | FileKind.KUSTOMIZATION | FileKind.MANIFESTS:
             raise _no_parameters(kind)
         case _:

@@ -6,6 +6,7 @@ override would override (the chart's values). Whether we manage the image at all
 
 from updater.domain.application import Application, Parameter
 from updater.domain.change import Edit
+from updater.domain.chart_versions import from_tag
 from updater.domain.decision import Current, Memory, Origin, Reason, UpToDate
 from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageReference, ImageVersion
@@ -96,7 +97,7 @@ def parameter_version(application: Application, image: TrackedImage) -> ImageVer
         case FileKind.OVERRIDE_KUSTOMIZE:
             return read_overrides(source.kustomize_images, edit_for(image, ImageVersion()))
         case FileKind.CHART:
-            return ImageVersion(source.target_revision)
+            return ImageVersion(from_tag(source.target_revision))
         case _:
             return None
 

@@ -16,6 +16,7 @@ from updater.domain.errors import ClusterError, Misconfigured, RegistryError, Se
 from updater.domain.image import Repository
 from updater.domain.secrets import CredentialSource, parse_credential_source
 from updater.formats.docker_config import Login
+from updater.ports.secrets import LabelledSecret
 from updater.settings.registries import Registries, RegistrySettings
 
 APP = Repository("registry.example.com", "team/app")
@@ -32,6 +33,7 @@ class Cluster:
 
     secrets: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
     accounts: dict[str, Sequence[str]] = field(default_factory=dict)
+    repositories: list[LabelledSecret] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     error: ClusterError | None = None
 
@@ -46,6 +48,11 @@ class Cluster:
 
     async def pull_secrets(self, namespace: str, service_account: str) -> Sequence[str]:
         return self.accounts.get(f"{namespace}/{service_account}", ())
+
+    async def secrets_labelled(self, namespace: str, label: str, values: Sequence[str]) -> Sequence[LabelledSecret]:
+        self.reads.append(f"{namespace} {label}")
+        assert "repo-creds" in values
+        return self.repositories
 
     def pull_secret(self, name: str, auths: Mapping[str, object]) -> None:
         self.secrets[name] = {".dockerconfigjson": json.dumps({"auths": auths}).encode()}
@@ -64,7 +71,7 @@ def reader(
 ) -> Credentials:
     variables = environment or {}
     clouds = CloudIdentities(variables, machine=Path("/nowhere"))
-    return Credentials(settings, Sources(cluster, cluster, directories, variables, clouds))
+    return Credentials(settings, Sources(cluster, cluster, cluster, "argocd", directories, variables, clouds))
 
 
 def source(text: str) -> CredentialSource:
@@ -284,3 +291,26 @@ async def test_a_login_is_renewed_when_four_fifths_of_its_life_are_over(
         with pytest.raises(RegistryError, match="status 503"):
             await credentials.read(source("gcp"), APP, refused=kept)
     assert asked == [1, 1, 2]
+
+
+CHART = source("argocd:team/shops#default")
+
+
+async def test_chart_is_read_as_argo_cd_reads_it(cluster: Cluster) -> None:
+    data = {"url": b"registry.example.com/team", "username": b"alice", "password": b"hunter2:with-colon"}
+    labels = {"argocd.argoproj.io/secret-type": "repository"}
+    cluster.repositories.append(LabelledSecret("argocd", "charts", labels, data))
+    assert await reader(cluster).read(CHART, APP) == LOGIN
+
+
+async def test_chart_that_argo_cd_reads_as_nobody_falls_back_on_pull_secrets(cluster: Cluster) -> None:
+    cluster.accounts["team/default"] = ["pull"]
+    cluster.pull_secret("team/pull", {"registry.example.com": ENTRY})
+    assert await reader(cluster).read(CHART, APP) == LOGIN
+    assert await reader(cluster).read(source("argocd:other/shops#default"), APP) is None
+
+
+def test_configured_credentials_come_before_those_of_argo_cd(cluster: Cluster) -> None:
+    configured = replace(SETTINGS, credentials=source("env:HUB"))
+    assert reader(cluster, configured).choose(CHART, APP) == source("env:HUB")
+    assert reader(cluster).choose(CHART, APP) == CHART

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from updater.adapters.argocd_repositories import address, own, read_repository_secrets, serves, templates
 from updater.domain.errors import GitAuthError
 from updater.domain.target import Branch
-from updater.formats.repository_url import covers, normalised
+from updater.formats.repository_url import normalised
 from updater.ports.secrets import LabelledSecret, RepositorySecrets
 
 _DEFAULT_PROJECT = "default"
-_LABEL = "argocd.argoproj.io/secret-type"
 CREDENTIALS = (
     "password",
     "bearerToken",
@@ -34,7 +34,7 @@ async def find_fields(secrets: RepositorySecrets, branch: Branch, argocd_namespa
     """
     source, _, rest = branch.credentials.partition(":")
     if source == "repocreds":
-        found = await secrets.secrets_labelled(argocd_namespace, _LABEL, ("repository", "repo-creds"))
+        found = await read_repository_secrets(secrets, argocd_namespace)
         return _of_argocd(found, branch.url, rest or _DEFAULT_PROJECT)
     namespace, _, name = rest.partition("/")
     place = f"Secret {namespace}/{name}"
@@ -42,34 +42,20 @@ async def find_fields(secrets: RepositorySecrets, branch: Branch, argocd_namespa
 
 
 def _of_argocd(found: Sequence[LabelledSecret], url: str, project: str) -> tuple[str, Fields]:
-    """Take what Argo CD would: the repository's own Secret, or, where that has no credentials, a template's as well.
-
-    A Secret that is of a project serves no other project.
-    """
+    """Take what Argo CD would: the repository's own Secret, or, where that has no credentials, a template's as well."""
     wanted = normalised(url)
-    allowed = [each for each in found if _project(each) in ("", project)]
-    own = [each for each in allowed if each.labels[_LABEL] == "repository" and _url(each) == wanted]
-    own.sort(key=_project, reverse=True)
-    templates = [each for each in allowed if each.labels[_LABEL] == "repo-creds" and covers(_url(each), wanted)]
-    templates.sort(key=lambda each: (len(_url(each)), _project(each)), reverse=True)
-    for secret in (*own[:1], *templates):
+    allowed = [each for each in found if serves(each, project)]
+    exact = own(allowed, (wanted,), normalised)[:1]
+    for secret in (*exact, *templates(allowed, wanted, normalised)):
         if any(field in secret.data for field in CREDENTIALS):
             place = f"Secret {secret.namespace}/{secret.name}"
-            return place, {**_texts(secret.data, place), **(_texts(own[0].data, place) if own else {})}
-    others = any(_url(each) == wanted for each in found if each not in allowed)
+            return place, {**_texts(secret.data, place), **(_texts(exact[0].data, place) if exact else {})}
+    others = any(normalised(address(each)) == wanted for each in found if each not in allowed)
     hint = "those it has are of another project; " if others else ""
     raise GitAuthError(
         f"Argo CD has no credentials for {wanted} in project {project}: {hint}add the "
         "repository in Argo CD, or use write-back-method git:secret:<namespace>/<name>",
     )
-
-
-def _project(secret: LabelledSecret) -> str:
-    return secret.data.get("project", b"").decode("utf-8", "replace").strip()
-
-
-def _url(secret: LabelledSecret) -> str:
-    return normalised(secret.data.get("url", b"").decode("utf-8", "replace"))
 
 
 def _texts(data: Mapping[str, bytes], place: str) -> Fields:

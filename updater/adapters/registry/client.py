@@ -28,7 +28,7 @@ from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.domain.secrets import CredentialSource
 from updater.ports.registry import ImageMetadata, TagMemory
-from updater.ports.secrets import Secrets, ServiceAccounts
+from updater.ports.secrets import RepositorySecrets, Secrets, ServiceAccounts
 from updater.settings.registries import Registries, RegistrySettings
 
 
@@ -45,11 +45,13 @@ class RegistryClient:
         own_platform: Platform,
         now: Callable[[], datetime],
         accounts: ServiceAccounts | None = None,
+        repositories: RepositorySecrets | None = None,
+        argocd_namespace: str = "argocd",
         script_directories: Sequence[Path] = (),
         measure: Measure = unmeasured,
     ) -> None:
         self._registries = registries
-        self._sources = Sources(secrets, accounts, tuple(script_directories))
+        self._sources = Sources(secrets, accounts, repositories, argocd_namespace, tuple(script_directories))
         self._metadata = metadata
         self._tags = tags
         self._own_platform = own_platform

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from updater.adapters.argocd_repositories import chart_login
 from updater.adapters.registry.clouds import CloudIdentities, Place
 from updater.adapters.registry.scripts import run_script
 from updater.adapters.registry.shared import Shared
@@ -22,7 +23,7 @@ from updater.domain.errors import ClusterError, Misconfigured, RegistryAuthError
 from updater.domain.image import Repository
 from updater.domain.secrets import CLOUDS, CredentialSource, SecretKind
 from updater.formats.docker_config import Login, find_login
-from updater.ports.secrets import Secrets, ServiceAccounts
+from updater.ports.secrets import RepositorySecrets, Secrets, ServiceAccounts
 from updater.redaction import register_secret
 from updater.settings.registries import RegistrySettings
 
@@ -37,7 +38,9 @@ _PAUSE = 10.0
 _PART_OF_LIFETIME = 0.8
 _PULL_SECRET_KEY = ".dockerconfigjson"  # noqa: S105 - a key of Kubernetes
 _LEGACY_KEY = ".dockercfg"
-_CLUSTER = frozenset({SecretKind.SECRET, SecretKind.PULL_SECRET, SecretKind.SERVICE_ACCOUNT})
+_FALLBACKS = frozenset({SecretKind.SERVICE_ACCOUNT, SecretKind.ARGOCD})
+_BY_NAME = _FALLBACKS | {SecretKind.PULL_SECRET}
+_CLUSTER = _BY_NAME | {SecretKind.SECRET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ class Sources:
 
     secrets: Secrets
     accounts: ServiceAccounts | None = None
+    repositories: RepositorySecrets | None = None
+    """Argo CD's own; None: they are not asked."""
+    argocd_namespace: str = "argocd"
     script_directories: Sequence[Path] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clouds: CloudIdentities | None = None
@@ -68,6 +74,8 @@ class Credentials:
         self._settings = settings
         self._secrets = sources.secrets
         self._accounts = sources.accounts
+        self._repositories = sources.repositories
+        self._argocd_namespace = sources.argocd_namespace
         self._script_directories = sources.script_directories
         self._environment = sources.environment
         self._clouds = sources.identities()
@@ -81,7 +89,7 @@ class Credentials:
         """
         if self._settings.mirrors(repository):
             asked = None
-        fallback = asked if asked is not None and asked.kind is SecretKind.SERVICE_ACCOUNT else None
+        fallback = asked if asked is not None and asked.kind in _FALLBACKS else None
         own = asked if fallback is None else None
         chosen = own or self._settings.credentials or self._clouds.offered(self._place) or fallback
         return None if chosen is None or chosen.kind is SecretKind.NONE else chosen
@@ -98,13 +106,12 @@ class Credentials:
             RegistryError: it could not be read now.
         """
         names = self._names(repository)
-        by_name = source.kind in (SecretKind.PULL_SECRET, SecretKind.SERVICE_ACCOUNT)
         pause = 0 if source.kind in _CLUSTER or source.kind is SecretKind.ENVIRONMENT else _PAUSE
-        kept = self._kept.setdefault((source, names[0] if by_name else ""), Shared(pause))
+        kept = self._kept.setdefault((source, names[0] if source.kind in _BY_NAME else ""), Shared(pause))
 
         async def fetch() -> tuple[_Known, float]:
             try:
-                login, lifetime = await self._fetch(source, names)
+                login, lifetime = await self._fetch(source, repository, names)
             except (ClusterError, RegistryError) as error:
                 if kept.value is None or refused is not None:
                     kind = RegistryAuthError if isinstance(error, RegistryAuthError) else RegistryError
@@ -125,8 +132,12 @@ class Credentials:
             return api_name, api_name
         return str(self._settings.own_name(repository)), api_name
 
-    async def _fetch(self, source: CredentialSource, names: Sequence[str]) -> tuple[Login | None, float]:
+    async def _fetch(
+        self, source: CredentialSource, repository: Repository, names: Sequence[str]
+    ) -> tuple[Login | None, float]:
         """Read a login, and for how many seconds to keep it."""
+        if source.kind is SecretKind.ARGOCD:
+            return await self._from_argocd(source, repository, names), _SECRETS_KEPT
         if source.kind in _CLUSTER:
             return await self._from_cluster(source, names), _SECRETS_KEPT
         if source.kind is SecretKind.GITHUB or source.kind in CLOUDS:
@@ -145,6 +156,17 @@ class Credentials:
         if source.kind is SecretKind.PULL_SECRET:
             return await self._from_pull_secret(source, names)
         return await self._from_service_account(source, names)
+
+    async def _from_argocd(
+        self, source: CredentialSource, repository: Repository, names: Sequence[str]
+    ) -> Login | None:
+        """Take what Argo CD itself reads a chart with, else what the namespace's pods pull their images with."""
+        secrets, namespace = self._repositories, self._argocd_namespace
+        login = await chart_login(secrets, namespace, source.location, repository) if secrets else None
+        if login is not None or not source.field:
+            return login
+        account = CredentialSource(SecretKind.SERVICE_ACCOUNT, source.field, source.namespace)
+        return await self._from_service_account(account, names)
 
     async def _from_cloud(self, source: CredentialSource) -> tuple[Login, float]:
         if source.kind is not SecretKind.GITHUB:
