@@ -1,11 +1,14 @@
 """The daemon and a forge: from a pushed image to a pull request, and from a person's merge to silence."""
 
+import json
 import ssl
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.e2e.installation import OVERRIDE, Installation
+from tests.fakes.docker_registry import free_port
 from tests.fakes.forges import REPOSITORY, ForgeServer
 from tests.fakes.forges.gitea import GiteaServer
 from tests.fakes.forges.github import WEB_FLOW, GitHubServer
@@ -14,6 +17,8 @@ from updater.demo.files import GITOPS_FILES
 from updater.demo.gitserver import create_repository
 
 pytestmark = pytest.mark.e2e
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "webhooks"
 
 
 def serve(place: Installation, kind: type[ForgeServer]) -> ForgeServer:
@@ -65,6 +70,32 @@ async def test_from_a_pushed_image_to_a_merge_by_a_person(place: Installation, k
         assert [each.state for each in forge.requests_made] == ["merged"]
         assert forge.branches() == ["main"]
         forge.git("fsck", "--strict")
+
+
+async def test_webhook_of_the_forge_tells_of_a_merge_long_before_the_next_look(place: Installation) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    place.interval = "10m"
+    place.put_secret("hooks", {"gitlab": "forge-knows-this"})
+    place.more_settings = (
+        f"webhooks: {{enabled: true, listen: '{listen}', gitlab_secret: 'secret:argocd/hooks#gitlab'}}\n"
+    )
+    async with serve(place, GitLabServer) as forge, ClientSession() as session:
+        url = forge.url(f"{REPOSITORY}.git")
+        source = {"repoURL": url, "path": "manifests/helm", "targetRevision": "main"}
+        place.application(annotations={"pull-request": "gitlab"}, source=source)
+        await place.push("v2.0")
+        async with place.daemon() as daemon:
+            await daemon.wait_for("image.proposed")
+            (there,) = forge.open_ones()
+            merge(forge, there.head)
+            event = json.loads((SAMPLES / "gitlab-merge-request.json").read_text("utf-8"))
+            event["project"]["git_http_url"] = url
+            headers = {"X-Gitlab-Event": "Merge Request Hook", "X-Gitlab-Token": "forge-knows-this"}
+            async with session.post(f"http://{listen}/webhook/gitlab", json=event, headers=headers) as answer:
+                assert answer.status == 200
+            assert (await daemon.wait_for("webhook.reviewed")).event["waiting"] == 1
+            await daemon.wait_for("write_back.merged")
+    assert [each.state for each in forge.requests_made] == ["merged"]
 
 
 async def test_closing_it_holds_the_version_also_after_a_restart(place: Installation) -> None:

@@ -18,6 +18,7 @@ MERGED = [
     ("gitea", "gitea-pull-request", {"x-gitea-event": "pull_request"}),
     ("gitea", "gitea-pull-request", {"x-forgejo-event": "pull_request_sync"}),
     ("gitlab", "gitlab-merge-request", {"x-gitlab-event": "Merge Request Hook"}),
+    ("gitlab", "gitlab-merge-request", {"x-gitlab-event": "System Hook"}),
     ("bitbucket", "bitbucket-pull-request", {"x-event-key": "pullrequest:fulfilled"}),
     ("azure-devops", "azure-pull-request", {}),
 ]
@@ -49,15 +50,25 @@ def test_merge_names_its_repository_by_all_its_addresses(kind: str, name: str, h
     [
         ("github", "github-pull-request", {"x-github-event": "push"}),
         ("bitbucket", "bitbucket-pull-request", {"x-event-key": "repo:push"}),
+        ("gitea", "gitea-pull-request", {"x-gitea-event": "push", "x-github-event": "push"}),
     ],
 )
 def test_other_events_of_forges_nudge_nothing(kind: str, name: str, headers: dict[str, str]) -> None:
     assert read_webhook(WebhookType(kind), sample(name), headers, {}) == ()
 
 
-def test_other_service_hooks_nudge_nothing() -> None:
-    body = json.dumps(json.loads(sample("azure-pull-request")) | {"eventType": "git.push"}).encode()
-    assert read_webhook(WebhookType.AZURE_DEVOPS, body, {}, {}) == ()
+@pytest.mark.parametrize(
+    ("kind", "name", "change"),
+    [
+        ("azure-devops", "azure-pull-request", {"eventType": "git.push"}),
+        ("gitlab", "gitlab-merge-request", {"object_kind": "push"}),
+        ("gitlab", "gitlab-merge-request", {"object_kind": None, "project": None}),
+    ],
+)
+def test_other_events_are_told_by_their_body(kind: str, name: str, change: dict[str, object]) -> None:
+    event = {key: value for key, value in (json.loads(sample(name)) | change).items() if value is not None}
+    headers = {"x-gitlab-event": "System Hook"} if kind == "gitlab" else {}
+    assert read_webhook(WebhookType(kind), json.dumps(event).encode(), headers, {}) == ()
 
 
 @pytest.mark.parametrize(("kind", "name", "headers"), MERGED)

@@ -30,25 +30,25 @@ def github(body: bytes, headers: _Headers, query: Mapping[str, str]) -> Iterator
         yield _of_repository(body)
 
 
-def is_gitea_pull_request(headers: _Headers) -> bool:
-    """Tell the events `pull_request`, `pull_request_sync`, … of Gitea and Forgejo from all others."""
-    event = headers.get("x-gitea-event") or headers.get("x-forgejo-event") or headers.get("x-github-event", "")
-    return event.startswith("pull_request")
+def gitea_event(headers: _Headers) -> str:
+    """Name the event of Gitea or Forgejo: `package`, `pull_request`, `pull_request_sync`, …; empty: none."""
+    return headers.get("x-gitea-event") or headers.get("x-forgejo-event") or headers.get("x-github-event", "")
 
 
-def gitea_pull_request(body: bytes) -> ReviewNudge:
+def gitea(body: bytes, headers: _Headers) -> Iterator[ReviewNudge]:
     """Read https://docs.gitea.com/usage/webhooks; it is GitHub's shape."""
-    return _of_repository(body)
+    if gitea_event(headers).startswith("pull_request"):
+        yield _of_repository(body)
 
 
-def is_gitlab_merge_request(headers: _Headers) -> bool:
-    return headers.get("x-gitlab-event") == "Merge Request Hook"
+def gitlab(body: bytes) -> Iterator[ReviewNudge]:
+    """Read the hook of a project, a group or the whole server.
 
-
-def gitlab_merge_request(body: bytes) -> ReviewNudge:
-    """Read https://docs.gitlab.com/user/project/integrations/webhook_events/#merge-request-events."""
-    project = decode(body, GitLabEvent).project
-    return _nudge(project.git_http_url, project.git_ssh_url, project.web_url)
+    https://docs.gitlab.com/user/project/integrations/webhook_events/#merge-request-events
+    """
+    event = decode(body, GitLabEvent)
+    if event.object_kind == "merge_request":
+        yield _nudge(event.project.git_http_url, event.project.git_ssh_url, event.project.web_url)
 
 
 def bitbucket(body: bytes, headers: _Headers, query: Mapping[str, str]) -> Iterator[ReviewNudge]:

@@ -259,9 +259,10 @@ class _Project(_Event, frozen=True):
 
 
 class GitLabEvent(_Event, frozen=True):
-    """GitLab's `Merge Request Hook`; the project is the one that is merged into."""
+    """What GitLab sends; the project of a merge request is the one that is merged into."""
 
-    project: _Project
+    object_kind: str = ""
+    project: _Project = _Project()
 
 
 class _Link(_Event, frozen=True):

@@ -22,11 +22,10 @@ from updater.formats.forge_webhooks import (
     ReviewNudge,
     azure_devops,
     bitbucket,
-    gitea_pull_request,
+    gitea,
+    gitea_event,
     github,
-    gitlab_merge_request,
-    is_gitea_pull_request,
-    is_gitlab_merge_request,
+    gitlab,
 )
 from updater.formats.webhook_events import (
     AcrEvent,
@@ -266,15 +265,12 @@ def _distribution(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge
 
 def _gitlab(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge | ReviewNudge]:
     """Read what GitLab sends of merge requests, and its registry of images."""
-    if is_gitlab_merge_request(headers):
-        yield gitlab_merge_request(body)
-    else:
-        yield from _distribution(body, headers, query)
+    yield from gitlab(body) if "x-gitlab-event" in headers else _distribution(body, headers, query)
 
 
 def _gitea(body: bytes, headers: Headers, query: Query) -> Iterator[Nudge | ReviewNudge]:
-    if is_gitea_pull_request(headers):
-        yield gitea_pull_request(body)
+    if gitea_event(headers) not in ("", "package"):
+        yield from gitea(body, headers)
         return
     event = decode(body, GiteaEvent)
     package = event.package

@@ -212,6 +212,27 @@ async def test_look_at_azure_reads_what_is_open_and_what_became_of_ours(place: P
     assert len(place.server.asked) == 2, "what is open, and ours by itself"
 
 
+@pytest.mark.parametrize("place", [AzureServer], indirect=True, ids=named)
+async def test_looks_at_azure_that_come_together_do_not_mix(place: Place) -> None:
+    made = await place.open("topic")
+    forge = await place.forge()
+    assert len(await forge.pull_requests()) == 1
+    place.server.close(made.number)
+    assert await asyncio.gather(*(forge.pull_requests() for _ in range(4))) == [()] * 4
+
+
+@pytest.mark.parametrize("place", [BitbucketServer], indirect=True, ids=named)
+async def test_what_bitbucket_does_not_decline_keeps_what_it_proposes(place: Place) -> None:
+    made = await place.open("topic")
+    forge = await place.forge()
+    place.server.fault = lambda request, body: (
+        said(500, {"error": {"message": "oops"}}) if request.path.endswith("/decline") else None
+    )
+    with pytest.raises(ForgeError, match="oops"):
+        await forge.close(made.number, "closed")
+    assert (place.server.requests_made[0].state, place.server.requests_made[0].body) == ("open", made.body)
+
+
 @pytest.mark.parametrize("place", [BitbucketServer], indirect=True, ids=named)
 async def test_labels_that_bitbucket_does_not_know_spoil_nothing(place: Place) -> None:
     async with place.house(**{"pull-request.labels": "deps"}) as house:

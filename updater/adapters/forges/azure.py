@@ -7,6 +7,7 @@ one those that are open, and by itself each that was open and is not any more. W
 its beginning: what is ours is known by the part that is listed, and only that is read in whole.
 """
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -82,6 +83,8 @@ class _Known:
     """The same in whole."""
     complete: bool = False
     """Whether the first look is over."""
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by a look: a round's and a writer's may come together."""
 
     def forget(self, number: int) -> None:
         self.told.pop(number, None)
@@ -113,6 +116,11 @@ class Azure:
 
     async def pull_requests(self) -> Sequence[PullRequest]:
         known = self.looks.of(self.api.base)
+        async with known.looking:
+            await self._look(known)
+            return tuple(known.told.values())
+
+    async def _look(self, known: _Known) -> None:
         found = {each.pull_request_id: each for each in await self._list("active" if known.complete else "all")}
         gone = [number for number, each in known.told.items() if each.state is State.OPEN and number not in found]
         for each in found.values():
@@ -122,7 +130,6 @@ class Azure:
         known.complete = True
         while len(known.told) > _MOST_KEPT:
             known.forget(min(known.told))
-        return tuple(known.told.values())
 
     async def _see_off(self, known: _Known, number: int) -> None:
         """Learn what became of one that is not open any more, where it matters."""

@@ -4,6 +4,7 @@ https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ import msgspec
 
 from updater.adapters.forges.api import Answer, Api, on_same_server
 from updater.adapters.forges.listing import Listings, Page, among, listed, open_or_find
-from updater.domain.errors import ForgeRefused
+from updater.domain.errors import ForgeError, ForgeRefused
 from updater.domain.pull_requests import PullRequest, State
 from updater.formats.pull_request import proposals_in
 from updater.ports.forges import NewPullRequest
@@ -137,18 +138,27 @@ class Bitbucket:
         """Ask for reviews; who is asked is named by account id, or by UUID in braces."""
         if reviewers:
             asked = [{"uuid" if each.startswith("{") else "account_id": each} for each in reviewers]
-            await self._change(number, {"reviewers": asked})
+            await self._change(await self._read(number), {"reviewers": asked})
         if labels:
             raise ForgeRefused("Bitbucket knows no labels of pull requests: remove the annotation pull-request.labels")
 
     async def edit(self, pull_request: PullRequest, title: str, body: str, base: str) -> None:
         change = {"title": title, "description": body, "destination": {"branch": {"name": base}}}
-        await self._change(pull_request.number, change)
+        await self._change(await self._read(pull_request.number), change)
 
     async def close(self, number: int, body: str) -> None:
-        """Decline it; its text is changed before, for what is declined cannot be changed any more."""
-        await self._change(number, {"description": body})
-        await self.api.send("POST", f"{self._path}/{number}/decline", {})
+        """Decline it; its text is changed before, for what is declined cannot be changed any more.
+
+        Where it is not declined then, it gets its old text again: what it proposes is how it is found.
+        """
+        there = await self._read(number)
+        await self._change(there, {"description": body})
+        try:
+            await self.api.send("POST", f"{self._path}/{number}/decline", {})
+        except ForgeError:
+            with suppress(ForgeError):
+                await self._change(there, {"description": there.description})
+            raise
 
     async def comment(self, number: int, text: str) -> None:
         await self.api.send("POST", f"{self._path}/{number}/comments", {"content": {"raw": text}})
@@ -161,11 +171,13 @@ class Bitbucket:
         del pull_request, commit, method
         raise ForgeRefused("Bitbucket merges nothing by itself: remove the annotation pull-request.automerge")
 
-    async def _change(self, number: int, change: Mapping[str, object]) -> None:
+    async def _read(self, number: int) -> _PullRequest:
+        return (await self.api.get(f"{self._path}/{number}")).decode(_PullRequest)
+
+    async def _change(self, there: _PullRequest, change: Mapping[str, object]) -> None:
         """Change a pull request, and keep its reviewers: a change that does not name them removes them."""
-        there = (await self.api.get(f"{self._path}/{number}")).decode(_PullRequest)
         kept = {"title": there.title, "reviewers": [{"uuid": each.uuid} for each in there.reviewers]}
-        await self.api.send("PUT", f"{self._path}/{number}", {**kept, **change})
+        await self.api.send("PUT", f"{self._path}/{there.id}", {**kept, **change})
 
     def _page(self, answer: Answer) -> Page:
         page = answer.decode(_PullRequests)
