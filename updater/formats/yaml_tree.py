@@ -22,9 +22,9 @@ from ruamel.yaml.events import (
     StreamStartEvent,
 )
 from ruamel.yaml.events import Event as ParserEvent
-from ruamel.yaml.scanner import Scanner
 
 from updater.domain.errors import EditError
+from updater.formats.yaml_scanner import FastScanner
 
 MAX_CHARACTERS = 1024 * 1024
 MAX_DEPTH = 100
@@ -126,16 +126,6 @@ def refusal(line: int, problem: str, remedy: str) -> EditError:
     return EditError(f"line {line}: {problem}: {remedy}")
 
 
-class _TabScanner(Scanner):
-    """Skips tabs before comments and behind colons, as Go's parser does; tabs that indent stay an error."""
-
-    def scan_to_next_token(self) -> None:
-        super().scan_to_next_token()
-        while not self.allow_simple_key and self.reader.peek() == "\t":
-            self.reader.forward()
-            super().scan_to_next_token()
-
-
 class _Builder:
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -145,7 +135,7 @@ class _Builder:
 
     def build(self, text: str) -> None:
         yaml = YAML(typ="safe", pure=True)
-        yaml.Scanner = _TabScanner
+        yaml.Scanner = FastScanner
         self._source = yaml.parse(text)
         for event in self._source:
             if isinstance(event, DocumentStartEvent):
