@@ -93,6 +93,33 @@ async def test_two_applications_share_files_in_which_each_has_marked_lines(house
     assert house.git.file(URL, "apps/one/web.yaml") == colours("v2.0", "v0.2")
 
 
+@pytest.mark.parametrize("glob", ["web.*", "**/*.yaml"])
+async def test_line_that_two_globs_reach_for_different_versions_is_written_for_neither(house: House, glob: str) -> None:
+    house.registry.push(IMAGE, "v1.1")
+    house.cluster.put(coloured("one", f"blue={IMAGE}"))
+    other = coloured("two", f"green={IMAGE}:~1")
+    house.cluster.put(replace(other, annotations={**other.annotations, "write-back-target": f"manifests:{glob}"}))
+    async with house.running():
+        await house.hear("image.write_failed", count=2)
+    reasons = {event["application"]: event["reason"] for event in house.said("image.write_failed")}
+    assert "apps/one/web.yaml: a line with" in reasons["argocd/one"]
+    assert (
+        f"is to have v2.0, and v1.1 for green of argocd/two, whose write-back-target apps/one/{glob}"
+        in reasons["argocd/one"]
+    )
+    assert "is to have v1.1, and v2.0 for blue of argocd/one" in reasons["argocd/two"]
+    assert house.git.file(URL, "apps/one/web.yaml") == pod("v1.0")
+
+
+async def test_line_that_two_globs_reach_for_one_version_is_written(house: House) -> None:
+    house.cluster.put(coloured("one", f"blue={IMAGE}"))
+    other = coloured("two", f"green={IMAGE}")
+    house.cluster.put(replace(other, annotations={**other.annotations, "write-back-target": "manifests:web.*"}))
+    async with house.running():
+        await house.hear("image.updated", count=2)
+    assert house.git.file(URL, "apps/one/web.yaml") == pod("v2.0")
+
+
 async def test_second_application_leaves_lines_alone_that_are_not_marked_for_it(house: House) -> None:
     before = colours("v2.0", "v0.1", mark="")
     house.git.seed(URL, {"apps/one/web.yaml": before})

@@ -12,7 +12,7 @@ from updater.domain.decision import Current, Decision, Hold, Invalid, Memory, Re
 from updater.domain.election import judge
 from updater.domain.errors import EditError
 from updater.domain.group import Ballot, held_apart
-from updater.domain.image import ImageVersion
+from updater.domain.image import ImageVersion, Repository
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.path_globs import PathGlob
 from updater.domain.target import Branch, FileKind, GitTarget, repository_key
@@ -134,9 +134,38 @@ def plan(
         result = _plan(batch, files, memories, now, refused)
         groups = {_group(each.decided) for each in result.planned} - {None}
         parting = {decided.identity: why for decided, why in result.failed if _group(decided) in groups}
+        parting |= _overwritten(result.planned, {**files, **result.files})
         if not parting:
             return result
         refused |= parting
+
+
+def _overwritten(planned: Sequence[Planned], files: Files) -> dict[ImageIdentity, str]:
+    """Name what another image wrote over, whose glob matches the same line of a manifest; both are refused."""
+    by_image: dict[tuple[str, Repository], list[Planned]] = {}
+    for each in planned:
+        paths, kind = _locate(each.decided, files)
+        for path in paths if kind is FileKind.MANIFESTS else ():
+            by_image.setdefault((path, each.decided.image.image.repository), []).append(each)
+    found: dict[ImageIdentity, str] = {}
+    for (path, _), sharing in by_image.items():
+        for one in sharing if len({each.update.version for each in sharing}) > 1 else ():
+            edit = edit_for(one.decided.image, one.update.version)
+            held = read_versions(FileKind.MANIFESTS, _texts([path], files), edit)
+            for other in [each for each in sharing if each.update.version in set(held) - {one.update.version}]:
+                found[one.decided.identity] = _rivalry(path, one, other)
+                found[other.decided.identity] = _rivalry(path, other, one)
+    return found
+
+
+def _rivalry(path: str, one: Planned, other: Planned) -> str:
+    name, alias = other.decided.identity
+    return (
+        f"{path}: a line with {one.decided.image.image.written} is to have {one.update.version}, and "
+        f"{other.update.version} for {alias} of {name}, whose write-back-target {_git_target(other.decided).path} "
+        "matches the file too: let the targets match different files, or give each lines of its own with the comment "
+        "`# updater: <alias>`"
+    )
 
 
 def _group(decided: UpdateDecided) -> tuple[ApplicationName, str] | None:
