@@ -8,6 +8,7 @@ import pytest
 from updater.domain.application import Application, ApplicationName, Parameter, Source
 from updater.domain.errors import Misconfigured
 from updater.domain.references import parse_entry, parse_reference
+from updater.domain.secrets import SecretAccess
 from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target
 from updater.domain.targeting import choose_target
 
@@ -16,6 +17,7 @@ HELM = Source(URL, "apps/demo", "main", kind="Helm")
 KUSTOMIZE = Source(URL, "overlays/prod", "main", kind="Kustomize")
 IMAGE = parse_reference("quay.io/team/app")
 TAG = ImageKeys(tag="image.tag")
+ACCESS = SecretAccess("argocd", frozenset({"shared"}))
 
 
 def choose(
@@ -26,7 +28,7 @@ def choose(
     namespace: str = "argocd",
 ) -> Target:
     application = Application(ApplicationName(namespace, "demo"), annotations, sources=sources or (HELM,))
-    return choose_target(application, IMAGE, keys, selector, "argocd")
+    return choose_target(application, IMAGE, keys, selector, ACCESS)
 
 
 def git(
@@ -101,7 +103,7 @@ def test_credentials_of_argo_cd_are_those_of_the_applications_project() -> None:
     annotations = {"write-back-method": "git", "image-list": "app=quay.io/team/app"}
     source = Source(URL, "apps/demo", "main", kind="Helm")
     application = Application(ApplicationName("argocd", "demo"), annotations, project="payments", sources=(source,))
-    target = choose_target(application, IMAGE, ImageKeys(), "", "argocd")
+    target = choose_target(application, IMAGE, ImageKeys(), "", ACCESS)
     assert isinstance(target, GitTarget)
     assert target.branch.credentials == "repocreds:payments"
 
@@ -153,7 +155,16 @@ def test_secret_of_the_applications_own_namespace(method: str) -> None:
     assert git({"write-back-method": method}).branch.credentials == "secret:argocd/creds"
 
 
-@pytest.mark.parametrize("method", ["git:secret:other/creds", "git:secret:", "git:env:TOKEN", "git:secret"])
+def test_secret_of_a_namespace_that_the_configuration_allows() -> None:
+    assert git({"write-back-method": "git:secret:shared/creds"}).branch.credentials == "secret:shared/creds"
+
+
+def test_secret_of_another_namespace_is_refused_with_the_remedy() -> None:
+    with pytest.raises(Misconfigured, match=r"Secret other/creds, .*or add other to applications\.secret_namespaces"):
+        choose({"write-back-method": "git:secret:other/creds"})
+
+
+@pytest.mark.parametrize("method", ["git:secret:/creds", "git:secret:", "git:env:TOKEN", "git:secret"])
 def test_other_credentials_are_refused(method: str) -> None:
     with pytest.raises(Misconfigured, match="write-back-method"):
         choose({"write-back-method": method})
@@ -330,7 +341,7 @@ def test_glob_that_cannot_be_followed_is_refused(target: str) -> None:
 
 def chart_target(written: str, *sources: Source, method: str = "argocd", selector: str = "") -> Target:
     application = Application(ApplicationName("argocd", "demo"), {"write-back-method": method}, sources=sources)
-    return choose_target(application, parse_entry(written).reference, ImageKeys(), selector, "argocd")
+    return choose_target(application, parse_entry(written).reference, ImageKeys(), selector, ACCESS)
 
 
 @pytest.mark.parametrize(
@@ -383,7 +394,7 @@ def in_manifest(*sources: Source, image: str = "quay.io/team/app", **annotations
         **{key.replace("_", "-"): value for key, value in annotations.items()},
     }
     application = Application(ApplicationName("argocd", "demo"), given, sources=sources)
-    target = choose_target(application, parse_entry(image).reference, ImageKeys(), "", "argocd")
+    target = choose_target(application, parse_entry(image).reference, ImageKeys(), "", ACCESS)
     assert isinstance(target, GitTarget)
     return target
 

@@ -244,7 +244,7 @@ def _track_image(
         policy=policy,
         poll=PollKey(entry.reference.repository, _pull_secret(settings, application, entry.reference, access)),
         keys=DEFAULT_KEYS if keys == ImageKeys() else keys,
-        target=choose_target(application, entry.reference, keys, settings["source"], access.argocd_namespace),
+        target=choose_target(application, entry.reference, keys, settings["source"], access),
         force_update=settings.flag("force-update"),
         group=settings["group"],
     )

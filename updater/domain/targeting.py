@@ -9,6 +9,7 @@ from updater.domain.errors import Misconfigured
 from updater.domain.image import ImageReference
 from updater.domain.path_globs import PathGlob, quoted
 from updater.domain.pull_request_settings import read_settings
+from updater.domain.secrets import SecretAccess
 from updater.domain.sources import chart_source, choose_source, lender_of, lends_only, only_lent_file
 from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target, repository_key
 
@@ -28,7 +29,7 @@ def choose_target(
     image: ImageReference,
     keys: ImageKeys,
     selector: str,
-    argocd_namespace: str,
+    access: SecretAccess,
 ) -> Target:
     """Decide where one image of an application is written.
 
@@ -37,7 +38,7 @@ def choose_target(
         image: without a version.
         keys: what the image's own annotations say; they tell a source's type where the Application does not.
         selector: the annotation `<alias>.source`; empty when there is none.
-        argocd_namespace: where Argo CD itself lives; applications elsewhere have other override files.
+        access: which Secrets may be named, and where Argo CD lives: applications elsewhere have other override files.
 
     Raises:
         Misconfigured: the annotations cannot be followed.
@@ -55,13 +56,13 @@ def choose_target(
     if image.is_chart:
         index = chart_source(application, image, selector)
         written = ApplicationTarget(application.name, index, FileKind.CHART, "targetRevision", str(image.repository))
-        return written if name == "argocd" else _in_manifest(application, written, target, credentials)
+        return written if name == "argocd" else _in_manifest(application, written, target, credentials, access)
     wanted = _wanted_type(target, keys)
     values = target.argument if target.kind == "helmvalues" else ""
     index, source = choose_source(application, wanted, keys, selector, values)
     if name == "git" and target.kind != "application":
-        file = _file(application, source, wanted, keys, target, argocd_namespace)
-        branch = _branch(application, file.lender, _credentials(application, credentials))
+        file = _file(application, source, wanted, keys, target, access.argocd_namespace)
+        branch = _branch(application, file.lender, _credentials(application, credentials, access))
         key = _key(file.kind, image, keys)
         repository = str(image.repository)
         override = file.override_path
@@ -74,11 +75,15 @@ def choose_target(
             "or use write-back-method git",
         )
     written = ApplicationTarget(application.name, index, kind, _key(kind, image, keys), str(image.repository))
-    return written if name == "argocd" else _in_manifest(application, written, target, credentials)
+    return written if name == "argocd" else _in_manifest(application, written, target, credentials, access)
 
 
 def _in_manifest(
-    application: Application, written: ApplicationTarget, target: "_WriteBackTarget", credentials: str
+    application: Application,
+    written: ApplicationTarget,
+    target: "_WriteBackTarget",
+    credentials: str,
+    access: SecretAccess,
 ) -> GitTarget:
     """Write where the Application's own manifest is kept in Git, what else would be patched."""
     if target.kind != "application" or not target.argument:
@@ -95,7 +100,7 @@ def _in_manifest(
         )
     lender = in_git[0] if len(repositories) == 1 else application.sources[written.source]
     return GitTarget(
-        _branch(application, lender, _credentials(application, credentials)),
+        _branch(application, lender, _credentials(application, credentials, access)),
         _inside("", target.argument, "write-back-target"),
         written.kind,
         key=written.key,
@@ -161,8 +166,8 @@ def _key(kind: FileKind, image: ImageReference, keys: ImageKeys) -> str:
     return keys.spec or keys.tag or (str(image.repository) if unknown else DEFAULT_KEYS.tag)
 
 
-def _credentials(application: Application, text: str) -> str:
-    """Normalise the credentials of `git:<credentials>`; the Secret has to be in the application's namespace."""
+def _credentials(application: Application, text: str, access: SecretAccess) -> str:
+    """Normalise the credentials of `git:<credentials>`; a Secret without a namespace is in the application's own."""
     if text in ("", "repocreds"):
         return "repocreds" if application.project == "default" else f"repocreds:{application.project}"
     kind, _, path = text.partition(":")
@@ -171,12 +176,11 @@ def _credentials(application: Application, text: str) -> str:
         raise Misconfigured(
             f"annotation write-back-method is 'git:{text}': write git:repocreds or git:secret:<namespace>/<name>",
         )
-    if slash and namespace != application.name.namespace:
-        raise Misconfigured(
-            f"annotation write-back-method names the Secret {namespace}/{name}: it has to be in the application's "
-            f"own namespace {application.name.namespace}",
-        )
-    return f"secret:{application.name.namespace}/{name}"
+    own = application.name.namespace
+    namespace = namespace if slash else own
+    if refusal := access.refusal(namespace, own):
+        raise Misconfigured(f"annotation write-back-method names the Secret {namespace}/{name}, which {refusal}")
+    return f"secret:{namespace}/{name}"
 
 
 @dataclass(frozen=True, slots=True)
