@@ -19,7 +19,7 @@ from tests.fakes.cluster import helm_application
 from tests.fakes.house import House, eventually, now
 from updater.adapters.metrics.counting import Metrics
 from updater.adapters.secret_texts import SecretTexts
-from updater.domain.errors import Misconfigured, PushRefused, RegistryError, StoreError
+from updater.domain.errors import PushRefused, RegistryError, StoreError
 from updater.domain.measurements import (
     BatchPushed,
     NotificationEnded,
@@ -31,13 +31,14 @@ from updater.domain.messages import ClaimOutcome
 from updater.domain.resources import ResourceName
 from updater.pipeline import Pipeline
 from updater.serving import Outside, build_overview
-from updater.settings.daemon import Notifications, Settings, Web
+from updater.settings.daemon import Notifications, Settings, Web, Webhooks
 from updater.settings.units import Duration, Listen
 from updater.stages.reporter import Reporter
 from updater.web.openapi import COLLECTIONS, describe
 
 IMAGE = "registry.example.com/team/app"
 TOKEN = "api-t0ken"
+HARBOR = (Path(__file__).parent / "samples/webhooks/harbor.json").read_bytes()
 OWNER = 'image_updater_cr_name="",image_updater_cr_namespace=""'
 Client = TestClient[web.Request, web.Application]
 
@@ -69,7 +70,7 @@ async def shown(house: House) -> AsyncIterator[Client]:
     metrics = Metrics()
     house.measure = metrics.measure
     async with house.running() as pipeline:
-        (_, server) = outside(house, pipeline, metrics).companions({})
+        (_, _, server) = outside(house, pipeline, metrics).companions({})
         app = web.Application()
         app.add_routes(server.routes)  # type: ignore[attr-defined]
         async with TestClient(TestServer(app, host="127.0.0.1")) as client:
@@ -285,17 +286,41 @@ async def test_answers_are_what_the_description_says_of_them(house: House) -> No
 
 
 async def test_there_is_no_api_on_the_network_unless_there_is_a_token(house: House) -> None:
+    """Whoever is given one later may ask from then on, and the one before may not."""
+    statuses = []
     async with house.running() as pipeline:
         made = outside(house, pipeline, Metrics(), Settings(web=Web(listen=Listen("127.0.0.1:0"))))
-        (_, server) = made.companions({})
-    assert not [route.path for route in server.routes if "/api/" in route.path]  # type: ignore[attr-defined]
+        (_, _, server) = made.companions({})
+        app = web.Application()
+        app.add_routes(server.routes)  # type: ignore[attr-defined]
+        async with TestClient(TestServer(app, host="127.0.0.1")) as client:
+            for token in ("", TOKEN, "another"):
+                made.follow(Settings(web=Web(api_token=token)))
+                for presented in ("", TOKEN):
+                    headers = {"Authorization": f"Bearer {presented}"}
+                    async with client.get("/api/v1/openapi.json", headers=headers) as answer:
+                        statuses.append(answer.status)
+    assert statuses == [404, 404, 401, 200, 401, 401]
 
 
-async def test_template_that_cannot_be_read_stops_the_start(house: House) -> None:
-    told = Notifications(webhook_url="https://example.com", webhook_template="{{ .Events")
+async def test_webhooks_are_let_in_by_the_settings_of_now(house: House) -> None:
+    def settings(secret: str) -> Settings:
+        return Settings(web=Web(listen=Listen("")), webhooks=Webhooks(enabled=True, harbor_secret=secret))
+
+    statuses = []
     async with house.running() as pipeline:
-        with pytest.raises(Misconfigured, match=r"notifications\.webhook_template"):
-            outside(house, pipeline, Metrics(), Settings(notifications=told)).companions({})
+        made = outside(house, pipeline, Metrics(), settings("before"))
+        (_, _, server) = made.companions({})
+        app = web.Application()
+        app.add_routes(server.routes)  # type: ignore[attr-defined]
+        async with TestClient(TestServer(app, host="127.0.0.1")) as client:
+            for secret in ("before", "after", ""):
+                made.follow(settings(secret))
+                for presented in ("before", "after"):
+                    headers = {"Authorization": presented}
+                    async with client.post("/webhook/harbor", data=HARBOR, headers=headers) as answer:
+                        statuses.append(answer.status)
+    assert statuses == [200, 401, 401, 200, 400, 400]
 
 
 async def test_failure_and_recovery_of_a_write_are_told_once_each(house: House) -> None:
@@ -316,8 +341,10 @@ async def test_failure_and_recovery_of_a_write_are_told_once_each(house: House) 
             notifications=Notifications(webhook_url=str(server.make_url("/hook")), linger=Duration(0)),
         )
         async with house.running() as pipeline:
-            (_, destination) = outside(house, pipeline, Metrics(), settings).companions({})
-            async with running(destination):
+            made = outside(house, pipeline, Metrics(), Settings(web=settings.web))
+            (_, destinations) = made.companions({})
+            made.follow(settings)
+            async with running(destinations):
                 await eventually(lambda: told == ["failed"], lambda: f"the failure; told was {told}")
                 house.git.push_error = None
                 await eventually(lambda: len(told) == 3, lambda: f"the rest; told was {told}")

@@ -241,6 +241,7 @@ async def open_daemon(
             commits.author, commits.style = Author(said.git.user, said.git.email), changed.commits
             commits.signer = _signing_key(said, cluster)
             await pipeline.follow(said)
+            outside.follow(said)
 
         if not once:
             await stack.enter_async_context(_beside(lambda: reload.run(configured, follow), "reload"))

@@ -1,7 +1,7 @@
 """The part of the composition root that faces outwards: the servers, what they serve, and who is told of news."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,11 @@ from aiohttp.web import RouteDef
 from updater.adapters.google_tokens import GoogleTokens
 from updater.adapters.metrics.counting import Metrics
 from updater.adapters.metrics.state import State
-from updater.adapters.notifications import HttpDestination, Word
+from updater.adapters.notifications import Destinations, HttpDestination, Word
 from updater.adapters.secret_texts import SecretTexts
 from updater.adapters.webhook_relay import WebhookRelay
-from updater.domain.errors import Misconfigured, UpdaterError
-from updater.formats.gotemplate import Template, TemplateError
+from updater.domain.errors import UpdaterError
+from updater.formats.gotemplate import Template
 from updater.formats.notices import NoticeKind, cloud_event, json_body, slack_body, templated_body
 from updater.formats.webhooks import WebhookType
 from updater.pipeline import Companion, Pipeline
@@ -40,7 +40,7 @@ def build_overview(pipeline: Pipeline, reporter: Reporter, now: Callable[[], dat
     return Overview(reporter, pipeline.watcher.told, pipeline.poller, writes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Outside:
     """What the settings want served and told."""
 
@@ -52,35 +52,61 @@ class Outside:
     overview: Overview
     now: Callable[[], datetime]
     tracing: Tracing = UNTRACED
+    _told: Destinations = field(default_factory=Destinations)
+    _notifier: Notifier = field(init=False)
+    _webhooks: Webhooks | None = None
+    """None: they are off."""
+
+    def __post_init__(self) -> None:
+        self._notifier = Notifier((self._told,), (), self.leadership, self.pipeline.board.fails, self.now)
 
     def companions(self, pings: Mapping[str, Ping]) -> list[Companion]:
         """Build all that runs beside the stages.
 
         Raises:
-            Misconfigured: a certificate or a template cannot be used.
+            Misconfigured: a certificate cannot be used.
         """
-        destinations = self._destinations()
-        self._watch(destinations)
-        return [self.metrics, *destinations, *self._servers(pings)]
+        self._watch()
+        self._tell()
+        return [self.metrics, self._told, *self._servers(pings)]
 
-    def _watch(self, destinations: Sequence[HttpDestination]) -> None:
+    def follow(self, settings: Settings) -> None:
+        """Go on by other settings, as far as they can change while the daemon runs."""
+        before, self.settings = self.settings, settings
+        if settings.notifications != before.notifications:
+            self._tell()
+        if self._webhooks is not None and settings.webhooks != before.webhooks:
+            self._webhooks.follow(
+                self._secrets(),
+                self._tokens(),
+                require_secret=settings.webhooks.require_secret,
+                rate_limit=settings.webhooks.rate_limit,
+            )
+            self._webhooks.say_what_is_on()
+
+    def _watch(self) -> None:
         """Have metrics and notifications made of what happens."""
         pipeline, board = self.pipeline, self.pipeline.board
-        waiting = {f"notifications {each.name}": each.waiting for each in destinations}
         state = State(
             tracked=pipeline.watcher.told,
             board=board,
             looks=pipeline.poller,
             leadership=self.leadership,
-            queues={**pipeline.queues, **waiting},
+            queues=self._waiting,
             hosts=self.metrics.hosts,
         )
         self.metrics.owner = state.owner
         self.metrics.registry.register(state)
         board.subscribe(self.metrics.notice)
-        if destinations:
-            wanted = {NoticeKind(each) for each in self.settings.notifications.on}
-            board.subscribe(Notifier(destinations, wanted, self.leadership, board.fails, self.now).notice)
+        board.subscribe(self._notifier.notice)
+
+    def _waiting(self) -> dict[str, int]:
+        notices = {f"notifications {name}": waiting for name, waiting in self._told.waiting().items()}
+        return {**{name: waiting() for name, waiting in self.pipeline.queues.items()}, **notices}
+
+    def _tell(self) -> None:
+        self._told.follow(self._destinations())
+        self._notifier.wanted = {NoticeKind(each) for each in self.settings.notifications.on}
 
     def _destinations(self) -> list[HttpDestination]:
         chosen = self.settings.notifications
@@ -127,7 +153,7 @@ class Outside:
             return _server("web", web.listen, routes, _tls("web", web.tls_cert, web.tls_key))
         tls = None if chosen.disable_tls else _tls("webhooks", chosen.tls_cert or _inherited(), chosen.tls_key)
         relays = [WebhookRelay(chosen.relay, tls.certificate if tls else None)] if chosen.relay else []
-        webhooks = self._webhooks(relays[0].pass_on if relays else None)
+        webhooks = self._webhooks = self._door(relays[0].pass_on if relays else None)
         webhooks.say_what_is_on()
         if chosen.listen == web.listen:
             return [*relays, *_server("webhooks", chosen.listen, [*routes, *webhooks.routes()], tls)]
@@ -138,28 +164,27 @@ class Outside:
         ]
 
     def _routes(self, pings: Mapping[str, Ping]) -> list[RouteDef]:
-        token = self.settings.web.api_token
         return [
             *Health({"daemon": self._goes_on, "cluster": self.pipeline.watcher.ping, **pings}).routes(),
             *metrics_routes(self.metrics.exposition),
-            *(api_routes(self.overview.reporter, self.overview, self._reader(token)) if token else ()),
+            *api_routes(self.overview.reporter, self.overview, self._api_token),
         ]
+
+    async def _api_token(self) -> str:
+        return await self.texts.text(self.settings.web.api_token)
 
     async def _goes_on(self) -> None:
         if self.pipeline.stopping.is_set():
             raise UpdaterError("it is about to end")
 
-    def _webhooks(self, relay: PassOn | None) -> Webhooks:
+    def _door(self, relay: PassOn | None) -> Webhooks:
         chosen = self.settings.webhooks
-        tokens = None
-        if chosen.gar_audience:
-            tokens = GoogleTokens(chosen.gar_keys, chosen.gar_audience, chosen.gar_service_account)
         return Webhooks(
             nudge=self.pipeline.poller.nudge,
-            secrets={kind: getattr(chosen, secret_option(kind)) for kind in WebhookType},
+            secrets=self._secrets(),
             read_secret=self.texts.text,
             require_secret=chosen.require_secret,
-            tokens=tokens,
+            tokens=self._tokens(),
             review=self.pipeline.rounds.nudge,
             rate_limit=chosen.rate_limit,
             relay=relay,
@@ -168,14 +193,20 @@ class Outside:
             tracing=self.tracing,
         )
 
+    def _secrets(self) -> Mapping[WebhookType, str]:
+        return {kind: getattr(self.settings.webhooks, secret_option(kind)) for kind in WebhookType}
+
+    def _tokens(self) -> GoogleTokens | None:
+        chosen = self.settings.webhooks
+        if not chosen.gar_audience:
+            return None
+        return GoogleTokens(chosen.gar_keys, chosen.gar_audience, chosen.gar_service_account)
+
 
 def _wording(text: str) -> Word:
     if not text:
         return lambda batch: [json_body(batch)]
-    try:
-        template = Template.parse(text)
-    except TemplateError as error:
-        raise Misconfigured(f"notifications.webhook_template: {error}") from None
+    template = Template.parse(text)
     return lambda batch: [templated_body(template, batch)]
 
 

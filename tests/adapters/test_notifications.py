@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from tests.fakes.house import eventually
 from tests.formats.test_notices import notice
-from updater.adapters.notifications import HttpDestination
+from updater.adapters.notifications import Destinations, HttpDestination
 from updater.domain.errors import ClusterError
 from updater.domain.measurements import Measurement, NotificationEnded
 from updater.formats.gotemplate import Template
@@ -60,7 +60,7 @@ def destination(receiver: Receiver, measured: list[Measurement], **more: Any) ->
 
 
 @asynccontextmanager
-async def running(sending: HttpDestination) -> AsyncIterator[None]:
+async def running(sending: HttpDestination | Destinations) -> AsyncIterator[None]:
     task = asyncio.create_task(sending.run())
     await asyncio.sleep(0)
     try:
@@ -237,3 +237,44 @@ async def test_template_that_does_not_fit_is_said_and_stops_nothing(receiver: Re
     sending.put(notice())
     async with running(sending):
         await sent(measured, NotificationEnded("webhook", "failed"))
+
+
+async def test_what_is_tried_again_goes_to_the_address_of_now(receiver: Receiver) -> None:
+    """An operator who corrects an address loses nothing of what waits for it."""
+    asked = asyncio.Event()
+
+    async def closed() -> str:
+        asked.set()
+        return "http://127.0.0.1:1/"
+
+    told = Destinations()
+    told.follow([HttpDestination("webhook", closed, lambda batch: [json_body(batch)], linger=0, first_pause=0.001)])
+    async with running(told):
+        told.put(notice())
+        await asked.wait()
+        told.follow([destination(receiver, [])])
+        await eventually(lambda: len(receiver.bodies) == 1, lambda: "the notice")
+    assert len(receiver.bodies) == 1
+
+
+async def test_one_that_is_not_wanted_any_more_is_told_what_waits_and_nothing_else(receiver: Receiver) -> None:
+    measured: list[Measurement] = []
+    told = Destinations()
+    told.follow([destination(receiver, measured, linger=3600)])
+    async with running(told):
+        told.put(notice())
+        told.follow([])
+        told.put(notice())
+        await eventually(lambda: bool(measured), lambda: "the end of the destination")
+    assert measured == [NotificationEnded("webhook", "sent")]
+    assert told.waiting() == {}
+
+
+async def test_one_that_is_taken_away_and_given_back_at_once_is_told(receiver: Receiver) -> None:
+    told = Destinations()
+    told.follow([destination(receiver, [])])
+    async with running(told):
+        told.follow([])
+        told.follow([destination(receiver, [])])
+        told.put(notice())
+        await eventually(lambda: len(receiver.bodies) == 1, lambda: "the notice")

@@ -30,14 +30,27 @@ NEEDS = {
     "webhooks.gar_service_account": {"UPDATER_WEBHOOKS_GAR_AUDIENCE": "updater"},
 }
 """Variables without which an option may not be set."""
-TEXTS = ("true", "git=error", "false", "localhost:9", "9s", "7", "9", "updated", "allow 0 22 * * * 4h")
+BEGINNINGS = {"updates.schedule": "allow", "webhooks.gar_keys": "https:"}
+"""Of what an option takes, where its type does not tell."""
+TEXTS = (
+    "true",
+    "git=error",
+    "false",
+    "localhost:9",
+    "9s",
+    "7",
+    "9",
+    "updated",
+    "allow 0 22 * * * 4h",
+    "https://x/keys",
+)
 
 
 def another(option: Option) -> str:
     """Find a text for a value that is not the default."""
     for text in (*TEXTS, *map(str, get_args(option.type))):
         with contextlib.suppress(Misconfigured):
-            if option.path == "updates.schedule" and not text.startswith("allow"):
+            if not text.startswith(BEGINNINGS.get(option.path, "")):
                 continue
             if option.convert_text(text, Path.cwd()) != option.of(Settings()):
                 return text
@@ -338,6 +351,14 @@ class TestServer:
         settings = load_settings(None, environ)
         assert (settings.webhooks.enabled, settings.webhooks.listen) == (True, ":8082")
         assert (settings.webhooks.docker_secret, settings.webhooks.rate_limit) == ("word", 100)
+
+    @pytest.mark.parametrize("address", ["", "keys.json", "http://[", "ftp://example.com/", "https://"])
+    def test_keys_without_an_address_are_refused(self, complaint: Callable[..., str], address: str) -> None:
+        assert "webhooks.gar_keys is" in complaint(f"webhooks: {{gar_keys: '{address}'}}")
+
+    def test_a_template_of_notifications_that_cannot_be_read_is_refused(self, complaint: Callable[..., str]) -> None:
+        said = complaint("notifications: {webhook_url: 'https://example.com', webhook_template: '{{ .Events'}")
+        assert said.startswith("notifications.webhook_template: ")
 
     def test_audience_without_an_account_is_refused(self) -> None:
         with pytest.raises(Misconfigured, match="gar_service_account need each other"):

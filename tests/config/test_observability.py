@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from updater.adapters.metrics.counting import Metrics
 from updater.adapters.metrics.state import State
+from updater.adapters.notifications import Destinations
 from updater.app import open_daemon
 from updater.config.daemon import load_settings
 from updater.domain.decision import Reason
@@ -32,7 +33,7 @@ class NoRegistries:
 def series() -> set[str]:
     """Return the names of all series, as far as something was counted or not."""
     metrics = Metrics()
-    state = State({}, Board(), NoRegistries(), Alone(), {}, metrics.hosts)  # type: ignore[arg-type]
+    state = State({}, Board(), NoRegistries(), Alone(), dict, metrics.hosts)  # type: ignore[arg-type]
     metrics.registry.register(state)
     names = set(re.findall(r"^# TYPE (\S+)", metrics.exposition()[0].decode(), re.MULTILINE))
     return names | {f"{name}_{part}" for name in names for part in ("bucket", "sum", "count")}
@@ -90,4 +91,5 @@ async def test_settings_of_the_page_start_a_daemon(text: str, tmp_path: Path) ->
     path = tmp_path / "updater.yaml"
     path.write_text(text + f"applications: {{source: directory, directory: {tmp_path}}}\nstate: {{path: state.db}}\n")
     async with open_daemon(load_settings(path, {})) as daemon:
-        assert any(type(each).__name__ == "HttpDestination" for each in daemon.pipeline.companions)
+        (told,) = [each for each in daemon.pipeline.companions if isinstance(each, Destinations)]
+        assert told.waiting()

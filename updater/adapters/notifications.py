@@ -45,7 +45,7 @@ Word = Callable[[Sequence[Notice]], Sequence[bytes]]
 """Words a batch as the bodies of one or more requests."""
 
 
-@dataclass
+@dataclass(eq=False)
 class HttpDestination:
     """One address that wants to be told."""
 
@@ -78,6 +78,11 @@ class HttpDestination:
 
     def waiting(self) -> int:
         return self._waiting.qsize()
+
+    def follow(self, other: "HttpDestination") -> None:
+        """Go on as another one would; so is told what waits, or is about to be tried again."""
+        self.url, self.authorization = other.url, other.authorization
+        self.word, self.content_type, self.linger = other.word, other.content_type, other.linger
 
     async def run(self) -> None:
         """Send until cancelled; what waits then is tried once more, without patience."""
@@ -159,6 +164,43 @@ class HttpDestination:
 
     async def _proof(self) -> Mapping[str, str]:
         return {"Authorization": await self.authorization()} if self.authorization else {}
+
+
+@dataclass
+class Destinations:
+    """All who are told at present."""
+
+    _told: tuple[HttpDestination, ...] = ()
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, notice: Notice) -> None:
+        for each in self._told:
+            each.put(notice)
+
+    def waiting(self) -> dict[str, int]:
+        """Return how much waits, by the name of who is to be told."""
+        return {each.name: each.waiting() for each in self._told}
+
+    def follow(self, wanted: Sequence[HttpDestination]) -> None:
+        """Tell these: of a known name one goes on by it, others begin, and who is not wanted any more ends."""
+        known = {each.name: each for each in self._told}
+        for each in wanted:
+            known.setdefault(each.name, each).follow(each)
+        self._told = tuple(known[each.name] for each in wanted)
+        self._changed.set()
+
+    async def run(self) -> None:
+        running: dict[HttpDestination, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._changed.clear()
+                told = self._told
+                for gone in running.keys() - {*told}:
+                    running.pop(gone).cancel()
+                for each in told:
+                    if each not in running:
+                        running[each] = tasks.create_task(each.run(), name=f"notifications {each.name}")
+                await self._changed.wait()
 
 
 def _address(text: str, name: str) -> URL:

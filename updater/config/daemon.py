@@ -9,12 +9,14 @@ from typing import Any
 from ruamel.yaml import YAML, MappingNode
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
+from yarl import URL
 
 from updater.config.environment import Variable, variables
 from updater.config.options import OPTIONS, SECTIONS, nearest, spelled
 from updater.config.place import pod_defaults
 from updater.domain.errors import Misconfigured
 from updater.domain.schedule import parse_schedule
+from updater.formats.gotemplate import Template, TemplateError
 from updater.settings.daemon import Settings
 
 
@@ -105,6 +107,10 @@ class _Loading:
             parse_schedule(settings.updates.schedule)
         except Misconfigured as error:
             self.problems.append(f"updates.schedule: {error}")
+        try:
+            Template.parse(settings.notifications.webhook_template)
+        except TemplateError as error:
+            self.problems.append(f"notifications.webhook_template: {error}")
         self._check_web(settings)
         if applications.source == "directory" and applications.directory is None:
             self.problems.append(
@@ -123,6 +129,8 @@ class _Loading:
                 "webhooks.gar_audience and webhooks.gar_service_account need each other: anybody can have a token of "
                 "Google's for an audience, and only the account tells whose it is",
             )
+        if not _is_address(webhooks.gar_keys):
+            self.problems.append(f"webhooks.gar_keys is {webhooks.gar_keys!r}, which is no address: write https://…")
         if webhooks.relay and webhooks.relay.host is None:
             self.problems.append(f"webhooks.relay is {webhooks.relay!r}, which names no host: write host:port")
         for section, tls in (("web", settings.web), ("webhooks", webhooks)):
@@ -183,6 +191,14 @@ def _line_of(error: MarkedYAMLError) -> int:
 
 def _reason(error: YAMLError) -> str:
     return str(getattr(error, "problem", None) or error).partition("\n")[0]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = URL(text)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def _unknown_section(name: str) -> str:

@@ -25,8 +25,20 @@ from updater.settings.registries import Registries
 
 log = structlog.get_logger()
 
+_OF_SOCKETS = frozenset(
+    {
+        "webhooks.enabled",
+        "webhooks.listen",
+        "webhooks.tls_cert",
+        "webhooks.tls_key",
+        "webhooks.disable_tls",
+        "webhooks.relay",
+    }
+)
 LIVE = frozenset(
     {
+        *(path for path, option in OPTIONS.items() if option.section in ("webhooks", "notifications")),
+        "web.api_token",
         "registries.file",
         "registries.script_directories",
         "polling.interval",
@@ -55,6 +67,7 @@ LIVE = frozenset(
         "log.format",
         "shutdown.grace",
     }
+    - _OF_SOCKETS
 )
 """Options whose changes are followed; all others need a restart."""
 

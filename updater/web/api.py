@@ -46,7 +46,7 @@ def application_path(name: ApplicationName) -> str:
 
 
 def api_routes(reports: Reports, lists: Lists, token: ReadToken | None = None) -> list[web.RouteDef]:
-    """Return the API's routes; with a token, for those who present it."""
+    """Return the API's routes; with a token, for those who present it, and for nobody while it is empty."""
 
     async def application(request: web.Request) -> web.Response:
         name = ApplicationName(request.match_info["namespace"], request.match_info["name"])
@@ -119,6 +119,8 @@ def _guarded(handler: Handler, token: ReadToken) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         expected = await token()
+        if not expected:
+            raise web.HTTPNotFound
         if scheme.lower() != "bearer" or not hmac.compare_digest(
             given.strip().encode("utf-8", "surrogateescape"), expected.encode()
         ):

@@ -140,6 +140,15 @@ class Webhooks:
         self._bucket = Bucket(self.rate_limit, self.clock)
         self._repetitions = Repetitions(self.clock)
 
+    def follow(
+        self, secrets: Mapping[WebhookType, str], tokens: TokenCheck | None, *, require_secret: bool, rate_limit: int
+    ) -> None:
+        """Let in by other settings from now on; a new rate begins with a whole burst."""
+        if rate_limit != self.rate_limit:
+            self._bucket = Bucket(rate_limit, self.clock)
+        self.secrets, self.tokens = secrets, tokens
+        self.require_secret, self.rate_limit = require_secret, rate_limit
+
     def routes(self) -> list[web.RouteDef]:
         return [web.post("/webhook", self.receive), web.post("/webhook/{type}", self.receive)]
 

@@ -44,8 +44,8 @@ class State(Collector):
     board: Views
     looks: Looks
     leadership: Leadership
-    queues: Mapping[str, Callable[[], int]]
-    """How much waits, by the queue's name."""
+    queues: Callable[[], Mapping[str, int]]
+    """Tells how much waits, by the queue's name."""
     hosts: Bounded
 
     def collect(self) -> Iterator[Metric]:
@@ -53,8 +53,8 @@ class State(Collector):
         yield from self._images()
         yield self._ages()
         depths = _labelled("updater_queue_depth", "What waits between two stages.", "queue")
-        for name, depth in self.queues.items():
-            depths.add_metric((name,), depth())
+        for name, depth in self.queues().items():
+            depths.add_metric((name,), depth)
         yield depths
         yield _gauge("updater_leader", "Whether this replica is the one that writes.", self.leadership.holds())
         build = _labelled("updater_build_info", "The version that runs.", "version")
