@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,8 @@ from updater.adapters.kubernetes.connection import Connection
 from updater.adapters.kubernetes.lease import LeaseElection, LeasePace
 
 _PACE = LeasePace(duration=15, counted_on=10, retry=0.01)
+_QUIET = LeasePace(duration=600, counted_on=500, retry=3600)
+"""Stands once, and then only sleeps."""
 
 
 @dataclass
@@ -36,8 +38,8 @@ class Office:
     connection: Connection
     clock: Clock = field(default_factory=Clock)
 
-    def candidate(self, name: str) -> LeaseElection:
-        return LeaseElection(self.connection, "argocd", "updater", name, _PACE, self.clock)
+    def candidate(self, name: str, pace: LeasePace = _PACE) -> LeaseElection:
+        return LeaseElection(self.connection, "argocd", "updater", name, pace, self.clock)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -164,27 +166,57 @@ async def test_deleted_lease_is_made_again(office: Office) -> None:
 
 
 async def test_shutdown_gives_the_lease_back_at_once(office: Office) -> None:
-    first, second = office.candidate("first"), office.candidate("second")
-    task = asyncio.create_task(first.run())
-    async with asyncio.timeout(5):
-        await first.held()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    first, second = office.candidate("first", _QUIET), office.candidate("second")
+    async with leading(first):
+        pass
     assert not first.holds()
     await second.stand()
     assert second.holds()
 
 
+async def test_shutdown_in_the_middle_of_a_renewal_gives_the_lease_back_as_well(office: Office) -> None:
+    """The renewal arrived, and nobody was there any more to take its answer."""
+    first, second = office.candidate("first", _QUIET), office.candidate("second")
+    async with leading(first):
+        stored = office.server.get("argocd", "updater", "Lease")
+        stored["spec"]["renewTime"] = "2026-01-01T00:00:00.000000Z"
+        office.server.put(stored)
+    await second.stand()
+    assert second.holds()
+
+
+async def test_shutdown_leaves_the_lease_of_another_one_alone(office: Office) -> None:
+    async with leading(office.candidate("first", _QUIET)):
+        stored = office.server.get("argocd", "updater", "Lease")
+        stored["spec"]["holderIdentity"] = "second"
+        office.server.put(stored)
+    assert office.spec["holderIdentity"] == "second"
+
+
+@asynccontextmanager
+async def leading(candidate: LeaseElection) -> AsyncIterator[None]:
+    """Have it lead, and then shut it down."""
+    task = asyncio.create_task(candidate.run())
+    async with asyncio.timeout(60):
+        await candidate.held()
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 async def test_one_who_waits_is_woken_when_it_may_write(office: Office) -> None:
     first, second = office.candidate("first"), office.candidate("second")
     await first.stand()
+    await second.stand()
     running = asyncio.create_task(second.run())
     waiting = asyncio.create_task(second.held())
     await asyncio.sleep(0.05)
     assert not waiting.done()
     office.clock.now += 16
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await waiting
     running.cancel()
     with suppress(asyncio.CancelledError):

@@ -222,11 +222,21 @@ class LeaseElection:
         )
         try:
             async with asyncio.timeout(self._pace.counted_on / 5):
-                await self._send(_Lease(self._known.metadata, free))
+                await self._give_back(self._known.metadata, free)
         except (ClusterError, TimeoutError) as error:
             log.info("leadership.not_released", reason=str(error))
         else:
             log.info("leadership.released", identity=self._identity)
+
+    async def _give_back(self, metadata: _Metadata, free: _Spec) -> None:
+        try:
+            await self._send(_Lease(metadata, free))
+        except ApiError as error:
+            # A renewal that was under way when the end came may have arrived without our knowing.
+            lease = await self._read() if error.status == _CONFLICT else None
+            if lease is None or lease.spec is None or lease.spec.holder_identity != self._identity:
+                raise
+            await self._send(_Lease(lease.metadata, free))
 
 
 def renewal_of(body: bytes) -> str:
