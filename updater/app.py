@@ -206,6 +206,7 @@ async def open_daemon(
             Author(settings.git.user, settings.git.email),
             configured.commits,
             _signing_key(settings, cluster),
+            registry,
         )
         leadership, companions = await _leadership(settings, cluster, store, alone=once or dry_run)
         watched = OneApplication(cluster, only) if only else cluster

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from updater.domain.candidates import Build, Labels, Snapshot, TagRecord
 from updater.domain.errors import RepositoryNotFound, UpdaterError
-from updater.domain.image import Repository
+from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
 from updater.domain.references import parse_reference
@@ -23,6 +24,9 @@ class InMemoryRegistry:
     tags: dict[Repository, dict[str, TagRecord]] = field(default_factory=dict)
     errors: dict[Repository, UpdaterError | Exception] = field(default_factory=dict)
     looks: Counter[Repository] = field(default_factory=Counter)
+    labelled: dict[str, Labels] = field(default_factory=dict)
+    """What is read of an image when no look had it."""
+    labels_read: list[ImageVersion] = field(default_factory=list)
     intervals: dict[Repository, float] = field(default_factory=dict)
     _last: dict[tuple[PollKey, Wants], Snapshot] = field(default_factory=dict)
 
@@ -59,6 +63,12 @@ class InMemoryRegistry:
         if last is None or last.tags != tags:
             last = self._last[key, wants] = Snapshot(key.repository, tags, _AT, listed=wants.names)
         return last
+
+    async def labels(self, key: PollKey, version: ImageVersion, platforms: Sequence[Platform]) -> Labels:
+        self.labels_read.append(version)
+        if key.repository in self.errors:
+            raise self.errors[key.repository]
+        return self.labelled.get(version.tag, ())
 
     def forget(self, key: PollKey) -> None:
         """Keep everything: what a test looks at afterwards is not the registry's memory."""

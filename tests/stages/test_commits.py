@@ -6,7 +6,9 @@ import pytest
 
 from tests.fakes.cluster import helm_application
 from tests.fakes.house import House, now
-from updater.domain.errors import Misconfigured
+from updater.domain.candidates import Labels
+from updater.domain.errors import Misconfigured, RegistryError
+from updater.domain.image import ImageVersion
 from updater.formats.commit import CommitStyle
 from updater.formats.gotemplate import Template
 from updater.ports.git import Author, Sign
@@ -83,3 +85,38 @@ async def test_labels_of_a_newest_build_reach_the_message(house: House) -> None:
     async with house.running():
         await house.hear("image.updated")
     assert house.git.log(URL)[-1].message.startswith("v2.0 is 4f1c2ab\n")
+
+
+LABELLED = CommitStyle(
+    Template.parse('{{ range .AppChanges }}{{ .NewTag }} is {{ index .Labels "revision" }}.{{ end }}')
+)
+
+
+async def test_labels_that_no_look_needed_are_read_once_for_all_that_have_the_image(house: House) -> None:
+    house.commits = Commits(AUTHOR, LABELLED, labels=house.registry)
+    house.registry.labelled["v2.0"] = (("revision", "4f1c2ab"),)
+    house.cluster.put(helm_application("two", IMAGE))
+    house.git.seed(URL, {"apps/two/Chart.yaml": "name: two\n"})
+    async with house.running():
+        await house.hear("image.updated", count=2)
+    assert house.git.log(URL)[-1].message.count("v2.0 is 4f1c2ab.") == 2
+    assert house.registry.labels_read == [ImageVersion("v2.0")]
+
+
+async def test_labels_that_cannot_be_read_hold_nothing_up(house: House) -> None:
+    class Silent:
+        async def labels(self, *_: object) -> Labels:
+            raise RegistryError("does not answer")
+
+    house.commits = Commits(AUTHOR, LABELLED, labels=Silent())
+    async with house.running():
+        await house.hear("image.updated")
+    assert house.git.log(URL)[-1].message.startswith("v2.0 is .\n")
+    assert house.said("git.labels_unread")[0]["reason"] == "does not answer"
+
+
+async def test_labels_that_no_message_asks_for_are_not_read(house: House) -> None:
+    house.commits = Commits(AUTHOR, labels=house.registry)
+    async with house.running():
+        await house.hear("image.updated")
+    assert house.registry.labels_read == []

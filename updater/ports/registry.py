@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from updater.domain.candidates import Build, Snapshot
+from updater.domain.candidates import Build, Labels, Snapshot
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
@@ -30,6 +30,19 @@ class Registry(Protocol):
 
     def interval(self, key: PollKey) -> float | None:
         """Return the seconds between two looks that the registry is configured for; None: as many as usual."""
+        ...
+
+
+class ImageLabels(Protocol):
+    """Knows what an image was labelled with by whoever built it."""
+
+    async def labels(self, key: PollKey, version: ImageVersion, platforms: Sequence[Platform]) -> Labels:
+        """Return the labels of the first of a version's images that has any, of these platforms, or else our own.
+
+        Raises:
+            RegistryError: they could not be read now.
+            Misconfigured: credentials or configuration have to be mended by somebody.
+        """
         ...
 
 

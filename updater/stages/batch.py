@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from updater.domain.application import ApplicationName
+from updater.domain.candidates import Labels
 from updater.domain.change import Change
 from updater.domain.decision import Current, Decision, Hold, Invalid, Memory, Reason, Update
 from updater.domain.election import judge
@@ -34,6 +35,8 @@ class Planned:
     decided: UpdateDecided
     update: Update
     current: Current
+    labels: Labels = ()
+    """Of the new image, where they were read for the message alone."""
 
     @property
     def change(self) -> Change:
@@ -43,10 +46,10 @@ class Planned:
             image=self.decided.image.image.written,
             previous=self.current.version,
             version=self.update.version,
-            labels=self._labels(),
+            labels=self.polled_labels() or dict(self.labels),
         )
 
-    def _labels(self) -> Mapping[str, str]:
+    def polled_labels(self) -> Mapping[str, str]:
         """Give the labels behind the new version; of several platforms, those of the first that has one."""
         builds = self.decided.election.record_of(self.update.version).builds or ()
         return {key: value for build in reversed(builds) for key, value in build.labels}

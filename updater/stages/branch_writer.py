@@ -142,6 +142,7 @@ class BranchWriter:
             for decided in readable
         }
         made = await asyncio.to_thread(plan, readable, files, memories, self.now())
+        made.planned = await self.commits.labelled(made.planned)
         made.failed += unreadable.values()
         return made
 

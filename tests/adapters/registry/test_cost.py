@@ -13,6 +13,7 @@ from tests.fakes.registry import JANUARY, FaultyRegistry, status
 from updater.adapters.registry import auth
 from updater.domain.annotations import track
 from updater.domain.errors import RegistryError
+from updater.domain.image import ImageVersion
 from updater.domain.messages import ApplicationGone, ApplicationSeen, ImageObserved, SignatureChecked
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.polling import Wants, wants
@@ -227,6 +228,23 @@ async def test_labels_come_with_the_builds_also_after_a_restart(registry: Faulty
         assert tag(await at.look(NEWEST_BUILD), "a").builds == first
     assert first is not None
     assert first[0].labels == (("org.opencontainers.image.version", "a"),)
+
+
+async def test_labels_of_an_image_that_no_look_needed_cost_a_manifest_and_a_config_once(
+    registry: FaultyRegistry,
+) -> None:
+    version = ImageVersion("latest", registry.push(NAME, "latest"))
+    async with desk(registry) as at:
+        await at.look(DIGEST)
+        start = len(registry.asked)
+        labels = [await at.client.labels(at.key(), version, ()) for _ in range(2)]
+        store = at.store
+    cost = registry.asked_since(start)
+    async with desk(registry, store=store) as at:
+        labels.append(await at.client.labels(at.key(), version, ()))
+    assert labels == [(("org.opencontainers.image.version", "latest"),)] * 3
+    assert [each.partition(f"/{NAME}/")[2].partition("/")[0] for each in cost] == ["manifests", "blobs"]
+    assert registry.asked_since(start) == cost
 
 
 async def test_tags_that_filters_drop_cost_nothing(registry: FaultyRegistry) -> None:

@@ -20,9 +20,9 @@ from updater.adapters.registry.pages import HttpPages, Pages
 from updater.adapters.registry.recognition import Recognition
 from updater.adapters.registry.remote import RemoteRepository
 from updater.adapters.registry.vendors import CloudVendor, HttpVendor, Vendor
-from updater.domain.candidates import Snapshot
+from updater.domain.candidates import Labels, Snapshot
 from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled
-from updater.domain.image import Repository
+from updater.domain.image import ImageVersion, Repository
 from updater.domain.measurements import Measure, unmeasured
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
@@ -94,6 +94,18 @@ class RegistryClient:
     def remote(self, key: PollKey) -> RemoteRepository:
         """Open a repository, to look for something in it."""
         return RemoteRepository(self._endpoint(self._settings(key)), self._access(key))
+
+    async def labels(self, key: PollKey, version: ImageVersion, platforms: Sequence[Platform]) -> Labels:
+        """Return the labels of the first of a version's images that has any; a chart has none.
+
+        Raises:
+            RegistryError, Misconfigured: as `observe` does.
+        """
+        if key.repository.is_helm:
+            return ()
+        async with self._looking():
+            wanted = platforms or (self._own_platform,)
+            return await self._observer(key).metadata.labels(self.remote(key), version, wanted)
 
     def _access(self, key: PollKey) -> Access:
         return self._endpoint(self._settings(key)).access(key.repository, key.credentials)

@@ -9,8 +9,9 @@ from itertools import islice
 from updater.adapters.registry.breaker import NoAnswer
 from updater.adapters.registry.parallel import for_each
 from updater.adapters.registry.remote import RemoteRepository
-from updater.domain.candidates import Build
+from updater.domain.candidates import Build, Labels
 from updater.domain.errors import RegistryError, RegistryThrottled
+from updater.domain.image import ImageVersion
 from updater.domain.platform import Platform, matches
 from updater.domain.rhythm import is_over
 from updater.formats.oci import ImageManifest, Index, Manifest, NoImage
@@ -111,6 +112,20 @@ class Metadata:
             manifests = await self._manifests_of(remote, chunk)
             await self._complete(remote, chunk, manifests, platforms)
         await self._complete(remote, tags, {}, platforms)
+
+    async def labels(self, remote: RemoteRepository, version: ImageVersion, platforms: Sequence[Platform]) -> Labels:
+        """Return the labels of a version's first image that has any; each digest is read once in a lifetime.
+
+        Raises:
+            RegistryError: they could not be read.
+        """
+        digest = version.digest or self.digest(version.tag) or await remote.digest(version.tag)
+        if not digest:
+            return ()
+        for missing in await self._recall([digest], platforms):
+            await self._read(remote, missing, None, platforms)
+        builds = [build for platform in platforms for build in self._builds.get((digest, platform), ())]
+        return next((build.labels for build in builds if build.labels), ())
 
     def _due(self, tags: Sequence[str]) -> list[str]:
         """Choose the tags to be checked in this round: those that move, and those not checked for the longest."""
