@@ -505,10 +505,22 @@ def test_update_outside_the_schedule_waits_for_the_next_opening() -> None:
 
 
 def test_schedule_that_never_opens_says_so() -> None:
-    decision = judged(Policy(schedule="deny * * * * * 24h"), snapshot("1.1.0"), "1.0.0")
+    decision = judged(Policy(schedule="deny 0 0 * * * 24h"), snapshot("1.1.0"), "1.0.0")
     assert isinstance(decision, Hold)
     assert (decision.reason, decision.until) == (Reason.OUTSIDE_SCHEDULE, None)
     assert "does not open within two years" in decision.message
+
+
+def test_opening_behind_more_windows_than_are_looked_at_is_come_to_step_by_step() -> None:
+    policy = Policy(schedule="deny 0 * * JAN-SEP * 1h")
+    now, looks = NOW, 0
+    while isinstance(decision := judged(policy, snapshot("1.1.0"), "1.0.0", now=now), Hold):
+        assert decision.until is not None
+        looks += 1
+        now, message = decision.until, decision.message
+    assert now == datetime(2026, 10, 1, tzinfo=UTC)
+    assert looks == 2
+    assert message == "1.1.0 waits outside the schedule until 2026-10-01 00:00 UTC"
 
 
 def test_schedule_holds_an_update_and_nothing_else() -> None:

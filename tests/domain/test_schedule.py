@@ -62,8 +62,15 @@ def test_many_windows_that_decide_nothing_do_not_hide_the_next_opening() -> None
 
 
 @pytest.mark.parametrize("text", ["deny * * * * * 24h", "* * * * * 1h"])
-def test_what_never_changes_says_so(text: str) -> None:
-    assert parse_schedule(text).next_change(at("2026-08-01 12:00")) is None
+def test_what_does_not_change_as_far_as_is_looked_is_looked_at_again_there(text: str) -> None:
+    schedule, now = parse_schedule(text), at("2026-08-01 12:00")
+    look = schedule.next_look(now)
+    assert look is not None
+    assert (look.at > now, look.changes, schedule.next_change(now)) == (True, False, None)
+
+
+def test_what_never_changes_says_so() -> None:
+    assert parse_schedule("deny 0 0 * * * 24h").next_look(at("2026-08-01 12:00")) is None
 
 
 @pytest.mark.parametrize(

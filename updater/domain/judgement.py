@@ -67,9 +67,12 @@ def _outside_schedule(update: Update, election: Election, now: datetime) -> Hold
     schedule = parse_schedule(election.policy.schedule)
     if schedule.is_open(now):
         return None
-    until = schedule.next_change(now)
-    wait = f"until {time_of(until)}" if until else "for ever, as it does not open within two years: correct it"
+    look = schedule.next_look(now)
+    wait = "for ever, as it does not open within two years: correct it"
+    if look:
+        wait = f"until {time_of(look.at)}" if look.changes else f"until {time_of(look.at)} at least"
     message = f"{update.version} waits outside the schedule {wait}"
+    until = look.at if look else None
     return Hold(reason=Reason.OUTSIDE_SCHEDULE, message=message, candidate=update.version, until=until)
 
 

@@ -35,5 +35,5 @@ def reconsider_at(election: Election, decision: Decision, now: datetime) -> date
     if not isinstance(decision, Update):
         return None
     ripe = [ripe_at(candidate, election) for candidate in too_young(election, now)]
-    change = parse_schedule(election.policy.schedule).next_change(now)
-    return min([*ripe, *([change] if change else [])], default=None)
+    look = parse_schedule(election.policy.schedule).next_look(now)
+    return min([*ripe, *([look.at] if look else [])], default=None)

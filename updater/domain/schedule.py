@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -19,8 +20,8 @@ _CRON_FIELDS = 5
 _MINUTE = timedelta(minutes=1)
 _LONGEST = timedelta(days=366)
 _HORIZON = timedelta(days=2 * 366)
-_STEPS = 500
-"""Starts and ends of windows that are looked at for the next change; a schedule that needs more never changes."""
+_STEPS = 1000
+"""Starts and ends of windows that are looked at for the next change, at once; the rest has time until then."""
 _ANY_TIME = datetime(2024, 1, 1, tzinfo=UTC)
 _REMEDY = (
     "write windows such as 'allow 0 22 * * MON-FRI 4h Europe/Berlin' or 'deny 0 0 24 DEC * 72h', "
@@ -59,8 +60,21 @@ class Schedule:
         return _is_open(self, _minute(now))
 
     def next_change(self, now: datetime) -> datetime | None:
-        """Tell when it closes, or opens if it is closed; None when it does not within two years."""
-        return _next_change(self, _minute(now))
+        """Tell when it closes, or opens if it is closed; None when it does not as far as that was looked for."""
+        found = self.next_look(now)
+        return found.at if found and found.changes else None
+
+    def next_look(self, now: datetime) -> "Look | None":
+        """Tell when it changes, or until when it surely does not; None when it does not within two years."""
+        return _next_look(self, _minute(now))
+
+
+class Look(NamedTuple):
+    """When to look at a schedule again."""
+
+    at: datetime
+    changes: bool
+    """False: it stays as it is until then, and maybe longer."""
 
 
 @lru_cache(maxsize=1024)
@@ -85,7 +99,7 @@ def _is_open(schedule: Schedule, moment: datetime) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _next_change(schedule: Schedule, now: datetime) -> datetime | None:
+def _next_look(schedule: Schedule, now: datetime) -> Look | None:
     if not schedule.windows:
         return None
     was_open, moment = _is_open(schedule, now), now
@@ -94,8 +108,8 @@ def _next_change(schedule: Schedule, now: datetime) -> datetime | None:
         if moment - now > _HORIZON:
             return None
         if _is_open(schedule, moment) is not was_open:
-            return moment
-    return None
+            return Look(moment, changes=True)
+    return Look(moment, changes=False)
 
 
 def _next_moment(schedule: Schedule, moment: datetime) -> datetime:
