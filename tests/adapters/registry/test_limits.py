@@ -8,12 +8,13 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from tests.adapters.registry.desk import DIGEST, NAME, NEWEST_BUILD, OTHER_LOGIN, desk
+from tests.adapters.registry.desk import DIGEST, LOGIN, NAME, NEWEST_BUILD, OTHER_LOGIN, desk
 from tests.fakes.registry import Fault, FaultyRegistry, status
 from updater.adapters.registry.breaker import CircuitBreaker, NoAnswer
 from updater.adapters.registry.limiter import Limiter, PullBudget
 from updater.domain.errors import RegistryError, RegistryThrottled
 from updater.formats.http_headers import Allowance, allowance
+from updater.settings.registries import Registries, RegistrySettings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -229,6 +230,37 @@ async def test_one_credential_that_is_throttled_slows_no_other(registry: FaultyR
         with pytest.raises(RegistryThrottled):
             await at.look(DIGEST)
         assert (await at.look(DIGEST, credentials=OTHER_LOGIN)).tags
+
+
+def entry(registry: FaultyRegistry, prefix: str) -> RegistrySettings:
+    return RegistrySettings(prefix, registry.url, f"{registry.host}/{prefix}", LOGIN, limit=0)
+
+
+async def test_entries_of_one_server_are_throttled_together(registry: FaultyRegistry) -> None:
+    for team in ("one", "two"):
+        registry.push(f"{team}/app", "latest")
+    async with desk(registry) as at:
+        await at.client.reconfigure(Registries((entry(registry, "one"), entry(registry, "two"))), ())
+        await at.look(DIGEST, name="two/app")
+        registry.plan(status(429, Retry_After="600"), path="/one/app/manifests/")
+        for name in ("one/app", "two/app"):
+            with pytest.raises(RegistryThrottled):
+                await at.look(DIGEST, name=name)
+    assert registry.asked_since(0)[-1] == "HEAD /v2/one/app/manifests/latest"
+
+
+async def test_another_entry_of_a_server_slows_those_that_stay_as_they_were(registry: FaultyRegistry) -> None:
+    registry.push("one/app", "latest")
+    async with desk(registry) as at:
+        one = entry(registry, "one")
+        await at.client.reconfigure(Registries((one,)), ())
+        await at.look(DIGEST, name="one/app")
+        registry.plan(status(429, Retry_After="600"), path="/one/app/manifests/")
+        with pytest.raises(RegistryThrottled):
+            await at.look(DIGEST, name="one/app")
+        await at.client.reconfigure(Registries((one, entry(registry, "two"))), ())
+        with pytest.raises(RegistryThrottled):
+            await at.look(DIGEST, name="two/app")
 
 
 async def test_pulls_that_were_spent_are_not_spent_again_when_more_are_left(registry: FaultyRegistry) -> None:

@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from yarl import URL
+
 from updater.adapters.registry.auth import Access
 from updater.adapters.registry.catalogue import CatalogueReader
 from updater.adapters.registry.clouds import Place
@@ -14,6 +16,7 @@ from updater.adapters.registry.clouds.tags import CloudLists, CloudPages
 from updater.adapters.registry.credentials import Credentials, Sources
 from updater.adapters.registry.endpoint import Endpoint
 from updater.adapters.registry.helm_repository import HelmRepository, helm_settings
+from updater.adapters.registry.limiter import Paces
 from updater.adapters.registry.metadata import Metadata
 from updater.adapters.registry.observer import Observer
 from updater.adapters.registry.pages import HttpPages, Pages
@@ -58,6 +61,7 @@ class RegistryClient:
         self._now = now
         self._measure = measure
         self._endpoints: dict[RegistrySettings, Endpoint] = {}
+        self._paces: dict[tuple[URL, float, int], Paces] = {}
         self._retired: list[Endpoint] = []
         """Not to be asked any more, and open until no look is under way."""
         self._looks = 0
@@ -144,6 +148,10 @@ class RegistryClient:
         for settings in list(self._endpoints):
             if changed or not registries.holds(settings):
                 self._retired.append(self._endpoints.pop(settings))
+        for settings, endpoint in self._endpoints.items():
+            endpoint.paces = self._paces_of(settings)
+        paces = [endpoint.paces for endpoint in self._endpoints.values()]
+        self._paces = {key: each for key, each in self._paces.items() if each in paces}
         await self._close_retired()
 
     async def close(self) -> None:
@@ -167,8 +175,17 @@ class RegistryClient:
 
     def _endpoint(self, settings: RegistrySettings) -> Endpoint:
         if settings not in self._endpoints:
-            self._endpoints[settings] = Endpoint(settings, self._sources, self._now, self._measure)
+            paces = self._paces_of(settings)
+            self._endpoints[settings] = Endpoint(settings, self._sources, self._now, self._measure, paces)
         return self._endpoints[settings]
+
+    def _paces_of(self, settings: RegistrySettings) -> Paces:
+        """Return what paces all entries that lead to one server: the strictest of their limits."""
+        server = URL(settings.api_url).origin()
+        alike = [settings, *(each for each in self._registries.entries if URL(each.api_url).origin() == server)]
+        limit = min((each.limit for each in alike if each.limit > 0), default=0.0)
+        key = (server, limit, min(each.burst for each in alike))
+        return self._paces.setdefault(key, Paces(*key[1:]))
 
     async def _reader(self, key: PollKey, settings: RegistrySettings, access: Access) -> CatalogueReader | None:
         """Return what reads the registry's own list; None where it has none."""

@@ -5,7 +5,6 @@ Texts of errors go on from the registry's name; who asked adds that.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -15,7 +14,7 @@ from updater.adapters.registry.auth import Access, Authenticator
 from updater.adapters.registry.breaker import CircuitBreaker, NoAnswer
 from updater.adapters.registry.credentials import Credentials, Sources
 from updater.adapters.registry.http import Answer, Transport
-from updater.adapters.registry.limiter import Limiter, PullBudget
+from updater.adapters.registry.limiter import Limiter, Pace, Paces
 from updater.domain.errors import RegistryError, RegistryThrottled
 from updater.domain.image import Repository
 from updater.domain.measurements import Measure, RequestEnded, unmeasured
@@ -41,6 +40,7 @@ class Endpoint:
         sources: Sources,
         now: Callable[[], datetime],
         measure: Measure = unmeasured,
+        paces: Paces | None = None,
     ) -> None:
         """Prepare to ask it.
 
@@ -54,7 +54,8 @@ class Endpoint:
         self._now = now
         self._measure = measure
         self._transport = Transport(settings)
-        self._paces: dict[CredentialSource | None, _Pace] = {}
+        self.paces = paces or Paces(settings.limit, settings.burst)
+        """Shared with the other entries of the same server."""
         self._tokens = Limiter(settings.limit, settings.burst)
         """Of the token service; it is asked rarely, and only left alone when it says so."""
         self._breaker = CircuitBreaker(settings.name)
@@ -119,12 +120,10 @@ class Endpoint:
     async def close(self) -> None:
         await self._transport.close()
 
-    def _pace(self, access: Access) -> "_Pace":
-        if access.source not in self._paces:
-            self._paces[access.source] = _Pace(Limiter(self.settings.limit, self.settings.burst), PullBudget())
-        return self._paces[access.source]
+    def _pace(self, access: Access) -> Pace:
+        return self.paces.of(access.source)
 
-    async def _send(self, method: str, url: URL, headers: Mapping[str, str], limit: int, pace: "_Pace") -> Answer:
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], limit: int, pace: Pace) -> Answer:
         is_manifest = "/manifests/" in url.path
         if is_manifest and method == "GET":
             pace.pulls.spend()
@@ -174,11 +173,3 @@ class Endpoint:
                 answer = await self._transport.send("GET", url, headers, _TOKEN_BYTES)
         self._raise_if_throttled(answer, self._tokens)
         return answer
-
-
-@dataclass(frozen=True, slots=True)
-class _Pace:
-    """How fast one identity asks."""
-
-    limiter: Limiter
-    pulls: PullBudget

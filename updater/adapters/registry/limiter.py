@@ -2,8 +2,10 @@
 
 import asyncio
 import math
+from dataclasses import dataclass
 
 from updater.domain.errors import RegistryThrottled
+from updater.domain.secrets import CredentialSource
 from updater.formats.http_headers import Allowance
 
 LONGEST_PAUSE = 3600.0
@@ -77,6 +79,28 @@ class Limiter:
         left = self._blocked_until - asyncio.get_running_loop().time()
         if left > 0:
             raise RegistryThrottled(f"asked to be left alone for {left:.0f} s more", left)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast one identity asks."""
+
+    limiter: Limiter
+    pulls: "PullBudget"
+
+
+class Paces:
+    """How fast one server is asked, by identity, whichever entries of the configuration lead to it."""
+
+    def __init__(self, limit: float, burst: int) -> None:
+        self._limit = limit
+        self._burst = burst
+        self._known: dict[CredentialSource | None, Pace] = {}
+
+    def of(self, identity: CredentialSource | None) -> Pace:
+        if identity not in self._known:
+            self._known[identity] = Pace(Limiter(self._limit, self._burst), PullBudget())
+        return self._known[identity]
 
 
 class PullBudget:
