@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench demo test check unit docs format requirements clean
+.PHONY: bench soak demo test check unit docs format requirements clean
 
 demo: .venv/runtime  ## watch an image update happen, on this machine alone
 	@$(BIN)/updater demo
@@ -23,6 +23,10 @@ unit: .venv/dev  ## tests of the core and the stages alone: seconds
 bench: .venv/dev  ## measure: how long decisions take on this machine, and what the daemon takes of it
 	@$(BIN)/python -m tests.bench.decide
 	@$(BIN)/python -m tests.bench.footprint
+
+SECONDS ?= 600
+soak: .venv/dev  ## trouble everywhere for ten minutes, or SECONDS=…; SEED=… repeats a run
+	@$(BIN)/python -m tests.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 docs: .venv/dev  ## write docs/configuration.md anew, from the settings' docstrings
 	@$(BIN)/python scripts/configuration_reference.py > docs/configuration.md.new

@@ -21,7 +21,7 @@ from tests.fakes.git_http import FaultyGitServer
 from updater.demo.daemon import DaemonProcess
 from updater.demo.files import GITOPS_FILES
 from updater.demo.gitserver import create_repository
-from updater.demo.registry import push_image
+from updater.demo.registry import DemoRegistry, push_image
 
 REPOSITORY = "haoshuwei24/echo-server"
 OVERRIDE = "manifests/helm/.argocd-source-gitops-demo.yaml"
@@ -36,7 +36,7 @@ class Installation:
     """Everything around one daemon; what is in it may be changed before and while the daemon runs."""
 
     root: Path
-    registry: DockerRegistry
+    registry: DockerRegistry | DemoRegistry
     git: FaultyGitServer
     api: ApiServer
     repository: Path

@@ -198,6 +198,10 @@ class ApiServer:
         """Answer the next requests that a fault is for with it, one each."""
         self._faults.extend(faults)
 
+    def recover(self) -> None:
+        """Have none of the faults that have not happened yet."""
+        self._faults.clear()
+
     @property
     def watching(self) -> int:
         """Count the open watches."""

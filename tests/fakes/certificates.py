@@ -1,4 +1,4 @@
-"""Certificates for servers on loopback, valid for an hour, signed by themselves."""
+"""Certificates for servers on loopback, valid for a day before and after, signed by themselves."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -32,8 +32,8 @@ def loopback_certificate() -> Certificate:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(hosts, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

@@ -35,9 +35,17 @@ class Said:
 class DaemonProcess:
     """Runs the daemon; at the end of the context it is stopped as Kubernetes would."""
 
-    def __init__(self, config: Path, *arguments: str, on_event: Callable[[Event], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        config: Path,
+        *arguments: str,
+        on_event: Callable[[Event], None] = lambda _: None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._command = [sys.executable, "-m", "updater", "run", "--config", str(config), *arguments]
         self._on_event = on_event
+        self._environ = environ
+        """None: our own."""
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
@@ -48,6 +56,7 @@ class DaemonProcess:
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stderr=asyncio.subprocess.PIPE,
+            env=self._environ,
             limit=_LONGEST_LINE,
             start_new_session=True,  # Ctrl-C reaches whoever started us, who then ends the daemon in good order
         )
@@ -65,6 +74,10 @@ class DaemonProcess:
     @property
     def pid(self) -> int:
         return self._running.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended
 
     def send(self, number: signal.Signals) -> None:
         self._running.send_signal(number)

@@ -146,7 +146,11 @@ def commit_files(
     *,
     branch: str = "main",
 ) -> None:
-    """Put a commit on a branch of a bare repository, as anybody may who pushes."""
+    """Put a commit on a branch of a bare repository, as anybody may who pushes.
+
+    Raises:
+        CalledProcessError: also when somebody else was faster.
+    """
     with tempfile.TemporaryDirectory(prefix="updater-demo-") as directory:
         tree = Path(directory)
         for path, content in files.items():
@@ -154,14 +158,15 @@ def commit_files(
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content.encode() if isinstance(content, str) else content)
         there = ("--git-dir", str(repository), "--work-tree", str(tree))
-        exists = _git("--git-dir", str(repository), "branch", "--list", branch)
-        if exists:
-            _git("--git-dir", str(repository), "read-tree", branch)
+        parent = _git("--git-dir", str(repository), "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+        if parent:
+            _git("--git-dir", str(repository), "read-tree", parent)
         _git(*there, "add", "--force", "--", *(files))
         written = _git("--git-dir", str(repository), "write-tree")
-        parents = ("-p", branch) if exists else ()
+        parents = ("-p", parent) if parent else ()
         commit = _git("--git-dir", str(repository), "commit-tree", written, *parents, "-m", message)
-        _git("--git-dir", str(repository), "update-ref", f"refs/heads/{branch}", commit)
+        # Only from what was read: somebody may have pushed meanwhile.
+        _git("--git-dir", str(repository), "update-ref", f"refs/heads/{branch}", commit, parent or "0" * 40)
 
 
 def _read_cgi(output: bytes) -> tuple[int, dict[str, str], bytes]:
