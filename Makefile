@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench soak demo test check unit docs format requirements clean
+.PHONY: bench soak fuzz demo test check unit docs format requirements clean
 
 demo: .venv/runtime  ## watch an image update happen, on this machine alone
 	@$(BIN)/updater demo
@@ -24,9 +24,11 @@ bench: .venv/dev  ## measure: how long decisions take on this machine, and what 
 	@$(BIN)/python -m tests.bench.decide
 	@$(BIN)/python -m tests.bench.footprint
 
-SECONDS ?= 600
 soak: .venv/dev  ## trouble everywhere for ten minutes, or SECONDS=…; SEED=… repeats a run
-	@$(BIN)/python -m tests.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
+fuzz: .venv/dev  ## a minute of hostile input for each format, or SECONDS=…; guided by atheris where it is installed
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 
 docs: .venv/dev  ## write docs/configuration.md anew, from the settings' docstrings
 	@$(BIN)/python scripts/configuration_reference.py > docs/configuration.md.new

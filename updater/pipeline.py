@@ -42,7 +42,7 @@ from updater.stages.keyed import Pace
 from updater.stages.outranked import Outranked
 from updater.stages.poller import Poller
 from updater.stages.pull_requests import NO_FORGES, PullRequests, ReviewRounds
-from updater.stages.rival import RivalWatch
+from updater.stages.rival import RivalWatch, is_own_lease
 from updater.stages.signature_gate import NO_SIGNATURES, SignatureGate
 from updater.stages.status import StatusKeeper
 from updater.stages.watcher import Watcher
@@ -244,12 +244,14 @@ def _tellers(
     )
     board.subscribe(keeper.notice)
     watcher.on_resource = keeper.wake
-    rival = RivalWatch(cluster, settings.argocd.namespace)
-    if not settings.kube.events:
-        return [keeper, rival]
-    recorder = EventRecorder(cluster, leadership, now)
-    board.subscribe(recorder.notice)
-    return [keeper, rival, recorder]
+    tellers: list[Companion] = [keeper]
+    if not is_own_lease(settings.leader_election, settings.argocd.namespace):
+        tellers.append(RivalWatch(cluster, settings.argocd.namespace))
+    if settings.kube.events:
+        recorder = EventRecorder(cluster, leadership, now)
+        board.subscribe(recorder.notice)
+        tellers.append(recorder)
+    return tellers
 
 
 def _access(settings: Settings) -> SecretAccess:

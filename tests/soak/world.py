@@ -165,7 +165,7 @@ async def world(root: Path) -> AsyncIterator[World]:
         api = await stack.enter_async_context(ApiServer(token=API_TOKEN))
         place = Installation(root, registry, git, api, repository)
         place.registry_password, place.git_password = REGISTRY_PASSWORD, GIT_PASSWORD
-        place.git_options = "linger: 100ms, timeout: 3s"
+        place.git_options, place.lease = "linger: 100ms, timeout: 3s", "8s"
         place.more_settings = dedent("""\
             log: {level: debug}
         """)

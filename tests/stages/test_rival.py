@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+import pytest
 from structlog.testing import capture_logs
 
 from tests.fakes.cluster import FakeCluster
-from tests.fakes.house import LogEvent, eventually
-from updater.stages.rival import RivalWatch
+from tests.fakes.house import SETTINGS, House, LogEvent, eventually
+from updater.settings.daemon import LeaderElection
+from updater.stages.rival import RivalWatch, is_own_lease
 
 
 @asynccontextmanager
@@ -34,3 +37,20 @@ async def test_a_lease_that_is_left_over_is_nobody() -> None:
     async with watching(cluster) as logs:
         await asyncio.sleep(0.05)
     assert logs == []
+
+
+@pytest.mark.parametrize(
+    ("election", "watched"),
+    [
+        (LeaderElection(), False),
+        (LeaderElection(namespace="argocd"), False),
+        (LeaderElection(enabled=False), True),
+        (LeaderElection(lease="ours"), True),
+        (LeaderElection(namespace="elsewhere"), True),
+    ],
+)
+async def test_replicas_that_renew_the_same_lease_are_no_rivals(election: LeaderElection, watched: bool) -> None:  # noqa: FBT001 - a parameter
+    house = House(settings=msgspec.structs.replace(SETTINGS, leader_election=election))
+    async with house.running() as pipeline:
+        assert any(isinstance(each, RivalWatch) for each in pipeline.companions) is watched
+    assert is_own_lease(election, "argocd") is not watched

@@ -19,7 +19,6 @@ from updater.domain.messages import Happening, Noticed
 from updater.settings.daemon import Defaults, Kube
 from updater.stages.events import EventRecorder, make_event
 from updater.stages.leadership import Alone
-from updater.stages.rival import RivalWatch
 from updater.stages.status import StatusKeeper
 
 IMAGE = "registry.example.com/team/app"
@@ -121,7 +120,7 @@ async def test_events_can_be_turned_off(house: House) -> None:
     house.settings = msgspec.structs.replace(house.settings, kube=Kube(events=False))
     async with house.running() as pipeline:
         kinds = {type(each) for each in pipeline.companions}
-        assert {StatusKeeper, RivalWatch} <= kinds
+        assert StatusKeeper in kinds
         assert EventRecorder not in kinds
 
 

@@ -11,11 +11,17 @@ import structlog
 
 from updater.domain.errors import ClusterError
 from updater.ports.cluster import LeaseReader
+from updater.settings.daemon import LeaderElection
 
 log = structlog.get_logger()
 
 LEASE = "c21b75f2.argoproj.io"
 _LOOK_EVERY = 30.0
+
+
+def is_own_lease(election: LeaderElection, argocd_namespace: str) -> bool:
+    """Tell whether we stand for that Lease ourselves: only one of the two writes, then, and it changes by us too."""
+    return election.enabled and (election.namespace or argocd_namespace, election.lease) == (argocd_namespace, LEASE)
 
 
 @dataclass

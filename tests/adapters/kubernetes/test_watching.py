@@ -1,6 +1,7 @@
 """Listing and watching through everything that API servers and networks do."""
 
 import asyncio
+import json
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,22 @@ async def test_an_application_that_is_unreadable_in_a_watch_is_told_once(server:
     assert told(await listener.until(Seen)) == ["argocd/demo unreadable", "good v1"]
     server.delete("argocd", "demo")
     assert told(await listener.until(Gone)) == ["demo gone"]
+
+
+@pytest.mark.parametrize("path", [LIST, WATCH])
+async def test_an_application_that_is_nested_as_deep_as_can_be_keeps_no_other_from_being_read(
+    server: ApiServer, listener: Listener, path: str
+) -> None:
+    """Kubernetes takes values of ten thousand levels; whoever may create such an Application stops nobody else."""
+    values = '{"a":' * 9_900 + "1" + "}" * 9_900
+    spec = f'{{"project": {{}}, "source": {{"helm": {{"valuesObject": {values}}}}}}}'
+    deep = f'{{"metadata": {{"name": "deep", "namespace": "argocd"}}, "spec": {spec}}}'
+    good = json.dumps(application())
+    answer = f'{{"metadata": {{"resourceVersion": "1000"}}, "items": [{deep}, {good}]}}'
+    if path == WATCH:
+        answer = "".join(f'{{"type": "ADDED", "object": {each}}}\n' for each in (deep, good))
+    server.fail(Fault(200, answer, path=path))
+    assert told(await listener.until(Seen))[-2:] == ["argocd/deep unreadable", "demo v1"]
 
 
 async def test_several_namespaces_are_listed_when_all_are(server: ApiServer, tmp_path: Path) -> None:

@@ -318,7 +318,7 @@ class KubernetesCluster:
     def _object(self, body: bytes) -> dict[str, object]:
         try:
             return _decode_object(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ClusterError(f"the API server's answer is no object: {error}") from error
 
     async def renewal(self, namespace: str, name: str) -> str:

@@ -252,7 +252,7 @@ def renewal_of(body: bytes) -> str:
 def _lease(body: bytes) -> _Lease:
     try:
         return _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ClusterError(f"the API server's answer is no Lease: {error}") from None
 
 

@@ -6,9 +6,10 @@ has forgotten that place, or says something that is not understood, is everythin
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -32,6 +33,9 @@ _LONGEST_LINE = 16 * 2**20
 _SHORTEST_WATCH = 1.0
 _YIELD_EVERY = 50
 """Objects of a page that are decoded before others get their turn."""
+_DEEPEST = 10_000
+"""Levels of JSON that Kubernetes reads."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,23 @@ class _Status(msgspec.Struct):
     message: str | None = None
 
 
-_decode_list = msgspec.json.Decoder(_List).decode
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_object = msgspec.json.Decoder(_Object).decode
+def _however_deep(decode: Callable[[bytes | msgspec.Raw], T]) -> Callable[[bytes | msgspec.Raw], T]:
+    """Have one object that is nested as deep as the API server takes it keep no other from being read."""
+
+    def decoded(body: bytes | msgspec.Raw) -> T:
+        usual = sys.getrecursionlimit()
+        sys.setrecursionlimit(usual + _DEEPEST)
+        try:
+            return decode(body)
+        finally:
+            sys.setrecursionlimit(usual)
+
+    return decoded
+
+
+_decode_list = _however_deep(msgspec.json.Decoder(_List).decode)
+_decode_event = _however_deep(msgspec.json.Decoder(_Event).decode)
+_decode_object = _however_deep(msgspec.json.Decoder(_Object).decode)
 _decode_status = msgspec.json.Decoder(_Status).decode
 
 
@@ -178,7 +196,7 @@ class Reflector:
         body = await self.connection.get(self.kind.resource, self.namespace, query=query)
         try:
             return _decode_list(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ApiError(f"list {self.kind.resource.name}: the answer is no list: {error}") from error
 
     async def _watch(self) -> None:
@@ -208,7 +226,7 @@ class Reflector:
                 status = _decode_status(event.object)
                 raise _Lost(f"watch {self.kind.resource.name}: {status.message}", status.code or 0)
             known = _decode_object(event.object)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _Lost(f"watch {self.kind.resource.name}: an event is not understood: {error}") from error
         if event.type == "DELETED":
             await self._gone(known.name)

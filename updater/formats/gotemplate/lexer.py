@@ -9,6 +9,7 @@ from updater.domain.errors import Misconfigured
 
 _LEFT, _RIGHT = "{{", "}}"
 _SPACES = " \t\r\n"
+_LONGEST_NUMBER = 1000
 _NUMBER = re2.compile(
     r"[+-]?(0[xX][0-9a-fA-F_]*(\.[0-9a-fA-F_]*)?([pP][+-]?[0-9_]*)?"
     r"|0[oO][0-7_]*|0[bB][01_]*|[0-9_]*(\.[0-9_]*)?([eE][+-]?[0-9_]*)?)i?",
@@ -230,8 +231,9 @@ class _Lexer:
         return end
 
     def _lex_number(self) -> None:
-        found = _NUMBER.match(self._text, self._at)
-        end = found.end() if found else self._at
+        # A piece of the text alone: RE2 copies what it is given, and the whole of it for each number is quadratic.
+        found = _NUMBER.match(self._text[self._at : self._at + _LONGEST_NUMBER])
+        end = self._at + (found.end() if found else 0)
         following = self._text[end : end + 1]
         if end == self._at or (following and (_in_names(following) or following in "+-")):
             raise self.error(f"{self._text[self._at : end + 1]!r} is no number")
