@@ -71,3 +71,15 @@ def test_a_refusal_has_a_remedy() -> None:
 def test_images_fall_back_on_the_service_account_of_their_application() -> None:
     assert ACCESS.fallback("team") == CredentialSource(SecretKind.SERVICE_ACCOUNT, "default", "team")
     assert SecretAccess().fallback("team") is None
+
+
+@pytest.mark.parametrize("project", ["default", "team-a", "a.b"])
+def test_charts_fall_back_on_what_argo_cd_reads_them_with(project: str) -> None:
+    found = ACCESS.fallback_of_chart("team", project)
+    assert str(found) == f"argocd:team/{project}#default"
+    assert parse_credential_source(str(found)) == found
+
+
+@pytest.mark.parametrize("project", ["", "a/b", "a#b", " ", "A=b:c"])
+def test_a_project_that_cannot_exist_has_no_credentials(project: str) -> None:
+    assert ACCESS.fallback_of_chart("team", project) == ACCESS.fallback("team")

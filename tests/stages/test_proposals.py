@@ -228,6 +228,18 @@ async def test_restart_after_a_push_whose_answer_was_lost_pushes_nothing_again(h
     assert house.git.pushes == 1
 
 
+async def test_branch_that_applications_share_is_left_as_it_is_by_a_restart(house: House) -> None:
+    house.cluster.put(helm_application("two", IMAGE, OWN))
+    async with house.running():
+        await house.hear("image.proposed", count=2)
+    pushes = house.git.pushes
+    async with house.running():
+        await house.hear("image.proposed", count=2)
+    assert house.git.pushes == pushes
+    assert "value: v2.0" in house.git.file(URL, OVERRIDE, "updates")
+    assert "value: v2.0" in house.git.file(URL, TWO, "updates")
+
+
 async def test_dry_run_makes_no_branch(house: House) -> None:
     async with house.running(dry_run=True):
         await house.hear("image.would_update")

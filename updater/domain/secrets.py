@@ -1,5 +1,6 @@
 """References to credentials, as annotations and `registries.conf` spell them, and who may use which."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,6 +26,7 @@ OBJECTS = frozenset({SecretKind.SECRET, SecretKind.PULL_SECRET, SecretKind.SERVI
 """Kinds that name an object of Kubernetes."""
 CLOUDS = frozenset({SecretKind.AWS, SecretKind.GOOGLE, SecretKind.AZURE, SecretKind.ALIBABA})
 """Kinds that are the identity which a cloud gives to the daemon itself."""
+_PROJECT = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 FORMS = (
     "secret:<namespace>/<name>#<field>, pullsecret:<namespace>/<name>, github:<namespace>/<name>, env:<variable>, "
     "ext:<absolute path>, aws, gcp, azure, alibaba or none"
@@ -83,8 +85,13 @@ class SecretAccess:
             return "is what a chart has without being told: remove it"
         return self.refusal(source.namespace or self.argocd_namespace, application_namespace)
 
-    def fallback_of_chart(self, application_namespace: str, project: str) -> CredentialSource:
-        """Return what serves a chart for which nothing else is configured: what Argo CD itself reads it with."""
+    def fallback_of_chart(self, application_namespace: str, project: str) -> CredentialSource | None:
+        """Return what serves a chart for which nothing else is configured: what Argo CD itself reads it with.
+
+        An Application may name a project that cannot exist.
+        """
+        if not _PROJECT.fullmatch(project):
+            return self.fallback(application_namespace)
         return CredentialSource(SecretKind.ARGOCD, project, application_namespace, self.service_account)
 
     def fallback(self, application_namespace: str) -> CredentialSource | None:
