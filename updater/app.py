@@ -254,7 +254,7 @@ async def _tracing(settings: Settings) -> AsyncIterator[Tracing]:
     """Have steps traced where that is wanted; the library is imported there alone.
 
     Raises:
-        Misconfigured: it is not installed.
+        Misconfigured: it is not installed, or cannot make sense of its variables.
     """
     if not settings.tracing.enabled:
         yield UNTRACED
@@ -263,7 +263,10 @@ async def _tracing(settings: Settings) -> AsyncIterator[Tracing]:
         from updater.adapters.tracing import OpenTelemetry  # noqa: PLC0415 - most do without it
     except ImportError as error:
         raise Misconfigured(f"tracing.enabled needs {error.name}: install updater[otel]") from None
-    tracing = OpenTelemetry(__version__)
+    try:
+        tracing = OpenTelemetry(__version__)
+    except ValueError as error:
+        raise Misconfigured(f"tracing.enabled: a variable OTEL_… cannot be used: {error}") from None
     try:
         yield tracing
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,8 +12,10 @@ from tests.fakes.cluster import helm_application
 from tests.fakes.house import SETTINGS, House
 from tests.fakes.otlp import Receiver, attributes, receiver
 from updater.adapters.tracing import OpenTelemetry
+from updater.app import open_daemon
+from updater.domain.errors import Misconfigured
 from updater.domain.references import parse_reference
-from updater.settings.daemon import Polling
+from updater.settings.daemon import Applications, Polling, Settings, State, Tracing
 from updater.settings.units import Interval
 
 IMAGE = "registry.example.com/team/app"
@@ -87,6 +90,20 @@ async def test_receiver_that_is_gone_delays_nothing_and_ends(house: House, monke
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     async with asyncio.timeout(60):
         await update(house)
+
+
+async def test_variable_that_makes_no_sense_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "-1")
+    settings = Settings(
+        applications=Applications(source="directory", directory=tmp_path),
+        state=State(path=tmp_path / "state.db"),
+        tracing=Tracing(enabled=True),
+    )
+    with pytest.raises(Misconfigured, match=r"OTEL_… cannot be used: max_queue_size"):
+        async with open_daemon(settings):
+            pass
 
 
 async def test_nothing_is_traced_unless_wanted(house: House) -> None:

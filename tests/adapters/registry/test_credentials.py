@@ -230,9 +230,10 @@ async def test_a_script_prints_user_and_password(
 async def test_a_script_sees_no_secrets_of_other_things(
     cluster: Cluster, tmp_path: Path, script: Callable[[str], Path]
 ) -> None:
-    variables = {"QUAY_WEBHOOK_SECRET": "hidden", "UPDATER_WEB_API_TOKEN": "hidden", "AWS_REGION": "eu-west-1"}
+    hidden = ("QUAY_WEBHOOK_SECRET", "UPDATER_WEB_API_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS")
+    variables = {**dict.fromkeys(hidden, "hidden"), "AWS_REGION": "eu-west-1"}
     credentials = reader(cluster, environment=variables, directories=[tmp_path])
-    path = script('echo "alice:$QUAY_WEBHOOK_SECRET$UPDATER_WEB_API_TOKEN$AWS_REGION"')
+    path = script('echo "alice:$QUAY_WEBHOOK_SECRET$UPDATER_WEB_API_TOKEN$OTEL_EXPORTER_OTLP_HEADERS$AWS_REGION"')
     found = await credentials.read(source(f"ext:{path}"), APP)
     assert found is not None
     assert found.password == "eu-west-1"

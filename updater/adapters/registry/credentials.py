@@ -36,6 +36,8 @@ _RETRIED = 60.0
 _PAUSE = 10.0
 """Seconds in which scripts and clouds are left alone after a failure, at first."""
 _PART_OF_LIFETIME = 0.8
+_OF_OTHERS = ("_WEBHOOK_SECRET", "_OTLP_HEADERS", "_OTLP_TRACES_HEADERS")
+"""Ends of the names of variables that hold secrets of senders and of the receiver of traces."""
 _PULL_SECRET_KEY = ".dockerconfigjson"  # noqa: S105 - a key of Kubernetes
 _LEGACY_KEY = ".dockercfg"
 _FALLBACKS = frozenset({SecretKind.SERVICE_ACCOUNT, SecretKind.ARGOCD})
@@ -211,7 +213,7 @@ class Credentials:
         environment = {
             name: value
             for name, value in self._environment.items()
-            if name != hidden and not name.endswith("_WEBHOOK_SECRET") and not name.startswith("UPDATER_")
+            if name != hidden and not name.startswith("UPDATER_") and not name.endswith(_OF_OTHERS)
         }
         return await run_script(Path(source.location), self._script_directories, environment)
 
