@@ -51,6 +51,8 @@ from updater.stages.writer import Writer
 log = structlog.get_logger()
 
 _QUEUE_SIZE = 1000
+_BEFORE_ANOTHER_RUN = 5.0
+"""Seconds after a companion's fault."""
 _LISTED_WITHIN = 60.0
 """Seconds for the Applications to be listed when everything is to be done once."""
 
@@ -96,7 +98,7 @@ class Pipeline:
         """Run until `stop` is set, then finish what was decided; a stage that crashes ends all of them."""
         async with asyncio.TaskGroup() as tasks:
             companions = [
-                tasks.create_task(companion.run(), name=type(companion).__name__) for companion in self.companions
+                tasks.create_task(_kept(companion), name=type(companion).__name__) for companion in self.companions
             ]
             stages = self._start(tasks)
             rounds = tasks.create_task(self._summarise(), name="rounds")
@@ -195,6 +197,18 @@ class _Running:
 
     def all(self) -> tuple[asyncio.Task[None], ...]:
         return (self.watcher, self.poller, self.decider, self.writer)
+
+
+async def _kept(companion: Companion) -> None:
+    """Run a companion; a fault of it is said, and it begins again: nothing else ends for it."""
+    while True:
+        try:
+            await companion.run()
+        except Exception:
+            log.exception("daemon.task_crashed", task=type(companion).__name__)
+            await asyncio.sleep(_BEFORE_ANOTHER_RUN)
+        else:
+            return
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

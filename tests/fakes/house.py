@@ -17,7 +17,7 @@ from tests.fakes.memory import MemoryStore
 from tests.fakes.registry_port import InMemoryRegistry
 from tests.fakes.signatures import FakeSignatures
 from updater.domain.measurements import Measure, unmeasured
-from updater.pipeline import Pipeline, build_pipeline
+from updater.pipeline import Companion, Pipeline, build_pipeline
 from updater.ports.cluster import Leadership
 from updater.ports.tracing import UNTRACED, Tracing
 from updater.settings.daemon import Git, Polling, RegistryFiles, Settings, Shutdown
@@ -59,6 +59,7 @@ class House:
     """None: worded and attributed as the settings have it."""
     measure: Measure = unmeasured
     tracing: Tracing = UNTRACED
+    companions: Sequence[Companion] = ()
     events: Sequence[LogEvent] = ()
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class House:
             self.store,
             now,
             self.leadership,
+            self.companions,
             signatures=self.signatures,
             once=once,
             dry_run=dry_run,

@@ -1,5 +1,6 @@
 """The whole pipeline around ports in memory: what is true at all times, whatever the world does."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -582,3 +583,25 @@ async def test_decision_is_logged_as_its_record_with_the_verdicts_counted(house:
         decided = await house.hear("image.update_decided")
     assert decided["decision"] == "update"
     assert decided["verdicts"] == {"kept": 2, "not-a-version": 1}
+
+
+async def test_fault_of_a_companion_is_said_and_ends_nothing_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("updater.pipeline._BEFORE_ANOTHER_RUN", 0.01)
+
+    class Faulty:
+        runs = 0
+
+        async def run(self) -> None:
+            self.runs += 1
+            if self.runs == 1:
+                raise KeyError("a fault")
+            await asyncio.Event().wait()
+
+    faulty = Faulty()
+    house.companions = [faulty]
+    async with house.running():
+        assert (await house.hear("daemon.task_crashed"))["task"] == "Faulty"
+        await house.hear("image.updated")
+        await eventually(lambda: faulty.runs == 2, lambda: "another run")

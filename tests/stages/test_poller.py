@@ -282,8 +282,19 @@ async def test_many_nudges_are_one_look() -> None:
         for number in range(100):
             poller.nudge(tracked().images[0].poll.repository, f"v{number}")
         await asyncio.sleep(20)
-    assert [time for time, _ in desk.registry.asked] == [0, 5]
+    assert [time for time, _ in desk.registry.asked] == [0, 1]
     assert len(desk.registry.asked[-1][1].hints) == 100
+
+
+async def test_nudges_that_follow_each_other_wait_for_five_seconds() -> None:
+    desk = Desk()
+    async with desk.running() as poller:
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        for _ in range(8):
+            await asyncio.sleep(1)
+            poller.nudge(tracked().images[0].poll.repository)
+        await asyncio.sleep(20)
+    assert [time for time, _ in desk.registry.asked] == [0, 1, 6, 11]
 
 
 async def test_storm_of_webhooks_is_remembered_no_further_than_it_helps() -> None:
@@ -320,7 +331,7 @@ async def test_nudge_during_a_look_brings_another_after_it() -> None:
         await asyncio.sleep(1)
         poller.nudge(tracked().images[0].poll.repository)
         await asyncio.sleep(20)
-    assert [time for time, _ in desk.registry.asked] == [0, 5]
+    assert [time for time, _ in desk.registry.asked] == [0, 3]
 
 
 async def test_nudge_for_a_repository_nobody_wants_concerns_no_poll() -> None:

@@ -16,6 +16,7 @@ from updater.domain.application import ApplicationName
 from updater.domain.errors import ClusterError, RegistryError
 from updater.domain.image import ImageVersion
 from updater.domain.messages import Happening, Noticed
+from updater.ports.cluster import ApplicationEvent
 from updater.settings.daemon import Defaults, Kube
 from updater.stages.events import EventRecorder, make_event
 from updater.stages.leadership import Alone
@@ -174,6 +175,26 @@ async def test_repeated_failures_are_held_back_and_told_together(recorder: Event
         await asyncio.sleep(0)
     await eventually(lambda: len(cluster.recorded) == 2, lambda: "the second Event")
     assert cluster.recorded[1].message == "app: again 19"
+    task.cancel()
+
+
+async def test_what_happens_while_events_are_written_is_told_next(
+    recorder: EventRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = asyncio.create_task(recorder.run())
+    cluster = recorder.events
+    assert isinstance(cluster, FakeCluster)
+    record = cluster.record_event
+
+    async def record_slowly(event: ApplicationEvent) -> None:
+        if not cluster.recorded:
+            recorder.notice(noticed(Happening.HELD, "app", "meanwhile"))
+        await record(event)
+
+    monkeypatch.setattr(cluster, "record_event", record_slowly)
+    recorder.notice(noticed(Happening.UPDATED, "app", ""))
+    await eventually(lambda: len(cluster.recorded) == 2 or task.done(), lambda: "the second Event")
+    assert [event.reason for event in cluster.recorded] == ["ImagesUpdated", "ImagesHeld"]
     task.cancel()
 
 

@@ -82,7 +82,8 @@ class EventRecorder:
             asyncio.get_running_loop().call_later(self._next(time), self._new.set)
 
     def _next(self, time: float) -> float:
-        return min(self._quiet_until[key] for key in self._waiting) - time
+        """Tell in how many seconds something is due; what came while others were written is due at once."""
+        return min(self._quiet_until.get(key, time) for key in self._waiting) - time
 
     async def _write(self, event: ApplicationEvent) -> None:
         try:

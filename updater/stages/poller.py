@@ -50,7 +50,7 @@ _SPREAD = 0.1
 _MOST_HINTS = 1000
 """Tags; who names more of them before the next look has it find out by itself."""
 _BETWEEN_HINTED_LOOKS = 5.0
-"""Seconds between two looks at a repository, however many webhooks speak of it."""
+"""Seconds between two looks at a repository for the sake of webhooks, however many speak of it."""
 
 
 @dataclass(slots=True)
@@ -77,13 +77,13 @@ class _Poll:
     """What the next stage last got, complete or not."""
     asked: Wants | None = None
     """What the last look wanted, or the one under way does."""
-    asked_at: float = -math.inf
-    """When that began, in loop time."""
     wanted_at: float = math.inf
     """Loop time from which somebody wants a look, though none is due."""
     hints: set[str] = field(default_factory=set)
     """Tags that a webhook named since the last look."""
     hinted_at: datetime | None = None
+    hinted_look_at: float = -math.inf
+    """When there was, or is to be, a look for the sake of webhooks, in loop time."""
     causes: list[Trace] = field(default_factory=list)
     """What asked for the next look."""
     changed_at: datetime | None = None
@@ -103,6 +103,12 @@ class _Poll:
         self.shared = {
             each: tags for each, tags in self.shared.items() if each.application != name or each.alias in keep
         }
+
+    def hinted_look(self, now: float) -> float:
+        """Tell when a webhook that comes now has its look: at once, but for those that follow each other closely."""
+        if self.hinted_look_at <= now:
+            self.hinted_look_at = max(now, self.hinted_look_at + _BETWEEN_HINTED_LOOKS)
+        return self.hinted_look_at
 
     def want_at(self, moment: float) -> None:
         """Have a look no later than at a loop time."""
@@ -164,7 +170,7 @@ class Poller:
             poll.hinted_at = self.now()
             if (cause := self.tracing.current()) and len(poll.causes) < _MOST_HINTS:
                 poll.causes.append(cause)
-            poll.want_at(max(asyncio.get_running_loop().time(), poll.asked_at + _BETWEEN_HINTED_LOOKS))
+            poll.want_at(poll.hinted_look(asyncio.get_running_loop().time()))
         return len(concerned)
 
     def registries(self) -> Sequence[RegistryState]:
@@ -289,7 +295,7 @@ class Poller:
         return outcome
 
     async def _observe(self, poll: _Poll) -> Snapshot:
-        poll.asked, poll.asked_at, poll.wanted_at = poll.wants(), asyncio.get_running_loop().time(), math.inf
+        poll.asked, poll.wanted_at = poll.wants(), math.inf
         hints, poll.hints = frozenset(poll.hints), set()
         try:
             observed = await self.registry.observe(poll.key, replace(poll.asked, hints=hints))

@@ -1,0 +1,287 @@
+"""The daemon among 10,000 Applications: what it costs at the start, in rounds without news, and for a push.
+
+python -m tests.bench.scale [--applications N] [--repositories N] [--gits N] [--most-tags N] [--json FILE]
+
+API server, registry and Git server are processes of their own that answer after 20 ms. Stalls of the event loop are
+seen from outside, by asking for /healthz all the time.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from aiohttp import ClientError, ClientSession
+
+from tests.bench.machine import facts, table
+from tests.bench.world import BASE, Plan, Server
+from tests.fakes.docker_registry import free_port
+from tests.fakes.registry import PASSWORD, USERNAME
+from updater.demo.daemon import DaemonProcess
+
+_INTERVAL = 30
+_ROUNDS = 2
+_PUSHES = 20
+_LIMIT = 200
+"""Requests a second that the registry is asked at most; it alone is to bound the first round."""
+_SECRET = "b3nch-secret"
+
+
+@dataclass
+class Measured:
+    """What one world cost."""
+
+    plan: dict[str, Any]
+    machine: str
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def note(self, **figures: float) -> None:
+        self.figures |= {name: round(figure, 3) for name, figure in figures.items()}
+        for name, figure in figures.items():
+            sys.stderr.write(f"  {name}: {figure:.3f}\n")
+
+
+async def measure(plan: Plan) -> Measured:
+    """Build the world of a plan, and run the daemon in it."""
+    measured = Measured(asdict(plan), facts())
+    with TemporaryDirectory(prefix="updater-bench-") as name:
+        async with _world(plan, Path(name)) as world:
+            await _run(plan, world, measured)
+    return measured
+
+
+@dataclass
+class _World:
+    directory: Path
+    api: Server
+    registry: Server
+    git: Server
+    port: int = field(default_factory=free_port)
+
+    async def counts(self) -> dict[str, int]:
+        kinds = {"api": self.api, "registry": self.registry, "git": self.git}
+        return {f"{kind}_requests": (await server.ask())["requests"] for kind, server in kinds.items()}
+
+    @property
+    def webhook(self) -> str:
+        return f"http://127.0.0.1:{self.port}/webhook/distribution"
+
+    def configure(self) -> Path:
+        os.environ["BENCH_LOGIN"] = f"{USERNAME}:{PASSWORD}"
+        host = self.registry.address
+        (self.directory / "registries.conf").write_text(
+            f"- {{name: bench, api_url: 'http://{host}', prefix: '{host}', credentials: 'env:BENCH_LOGIN',"
+            f" limit: {_LIMIT}}}\n"
+        )
+        path = self.directory / "updater.yaml"
+        path.write_text(
+            "applications: {kubeconfig: kubeconfig}\n"
+            "registries: {file: registries.conf}\n"
+            f"polling: {{interval: {_INTERVAL}s}}\n"
+            f"web: {{listen: '127.0.0.1:{self.port}'}}\n"
+            f"webhooks: {{enabled: true, listen: '127.0.0.1:{self.port}', distribution_secret: {_SECRET}}}\n"
+            "state: {path: state.db}\n"
+        )
+        return path
+
+
+@asynccontextmanager
+async def _world(plan: Plan, directory: Path) -> AsyncIterator[_World]:
+    addresses: dict[str, str] = {}
+    servers: dict[str, Server] = {}
+    try:
+        for kind in ("registry", "git", "api"):
+            servers[kind] = await Server.start(kind, plan, directory)
+            addresses[kind] = servers[kind].address
+            (directory / "addresses.json").write_text(json.dumps(addresses))
+        yield _World(directory, servers["api"], servers["registry"], servers["git"])
+    finally:
+        for server in servers.values():
+            await server.end()
+
+
+async def _run(plan: Plan, world: _World, measured: Measured) -> None:
+    images = plan.images()
+    async with _daemon(world) as daemon:
+        before = await world.counts()
+        seconds = await _first_round(daemon)
+        asked = (await world.counts())["registry_requests"] - before["registry_requests"]
+        measured.note(
+            cold_round_seconds=seconds,
+            cold_round_bound_seconds=asked / _LIMIT,
+            cold_round_cpu_seconds=_processor_seconds(daemon.pid),
+            cold_round_registry_requests=asked,
+        )
+        measured.note(cold_round_worst_stall_ms=daemon.stalls.take())
+        await _steady(daemon, world, len(images), measured)
+        await _pushes(daemon, world, images, measured)
+        await _base_image(daemon, world, plan, measured)
+        measured.note(peak_rss_mib=_memory(daemon.pid, "VmHWM"), end_rss_mib=_memory(daemon.pid, "VmRSS"))
+    async with _daemon(world) as daemon:
+        measured.note(
+            warm_round_seconds=await _first_round(daemon),
+            warm_round_cpu_seconds=_processor_seconds(daemon.pid),
+            warm_round_worst_stall_ms=daemon.stalls.take(),
+        )
+        assert not daemon.process.events("write_back.pushed"), "a restart wrote again"
+
+
+async def _first_round(daemon: "_Daemon") -> float:
+    started = await daemon.process.wait_for("daemon.started", patience=60)
+    first = await daemon.process.wait_for("round.finished", patience=1800)
+    assert first.event["errors"] == 0, first.event
+    return first.at - started.at
+
+
+async def _steady(daemon: "_Daemon", world: _World, images: int, measured: Measured) -> None:
+    await asyncio.sleep(_INTERVAL)
+    daemon.stalls.take()
+    before, used = await world.counts(), _processor_seconds(daemon.pid)
+    daemon.stalls.asking = False
+    await asyncio.sleep(_INTERVAL * _ROUNDS)
+    after, used = await world.counts(), _processor_seconds(daemon.pid) - used
+    daemon.stalls.asking = True
+    await asyncio.sleep(_INTERVAL)
+    measured.note(
+        **{f"steady_{kind}_a_round": (after[kind] - before[kind]) / _ROUNDS for kind in after},
+        steady_registry_requests_an_image=(after["registry_requests"] - before["registry_requests"]) / _ROUNDS / images,
+        steady_cpu_seconds_a_round=used / _ROUNDS,
+        steady_rss_mib=_memory(daemon.pid, "VmRSS"),
+        steady_worst_stall_ms=daemon.stalls.take(),
+    )
+
+
+async def _pushes(daemon: "_Daemon", world: _World, images: list[str], measured: Measured) -> None:
+    """Push one image after the other, each with its webhook; its Applications are all of one Git repository."""
+    others = [image for image in images if image != BASE]
+    chosen = others[:: max(len(others) // _PUSHES, 1)][:_PUSHES]
+    took = sorted([await _push(daemon, world, image) for image in chosen])
+    await asyncio.sleep(6)
+    if took:
+        measured.note(push_p50_seconds=statistics.median(took), push_p99_seconds=took[-1])
+    measured.note(push_worst_stall_ms=daemon.stalls.take())
+
+
+async def _base_image(daemon: "_Daemon", world: _World, plan: Plan, measured: Measured) -> None:
+    before = await world.git.ask()
+    commits = len(daemon.process.events("write_back.pushed"))
+    seconds = await _push(daemon, world, BASE)
+    await asyncio.sleep(6)
+    after = await world.git.ask()
+    pushed = daemon.process.events("write_back.pushed")[commits:]
+    measured.note(
+        base_image_seconds=seconds,
+        base_image_commits=len(pushed),
+        base_image_applications=sum(int(str(each.event["changes"])) for each in pushed),
+        base_image_git_requests=after["requests"] - before["requests"],
+        base_image_git_bytes=after["bytes"] - before["bytes"],
+        base_image_worst_stall_ms=daemon.stalls.take(),
+    )
+    assert measured.figures["base_image_applications"] == min(plan.shared, plan.applications)
+
+
+async def _push(daemon: "_Daemon", world: _World, image: str) -> float:
+    """Push a tag and tell of it; return the seconds until the commit arrived."""
+    tag, commits = "9.0.0", len(daemon.process.events("write_back.pushed"))
+    await world.registry.ask(push=[[image, tag]])
+    host = world.registry.address
+    event = {
+        "id": image,
+        "action": "push",
+        "target": {"repository": image, "tag": tag, "mediaType": "application/vnd.oci.image.manifest.v1+json"},
+        "request": {"host": host, "method": "PUT"},
+    }
+    begun = time.monotonic()
+    async with daemon.session.post(
+        world.webhook, json={"events": [event]}, headers={"Authorization": _SECRET}
+    ) as answer:
+        assert answer.status == 200, await answer.text()
+    pushed = await daemon.process.wait_for("write_back.pushed", patience=120, count=commits + 1)
+    return pushed.at - begun
+
+
+class Stalls:
+    """How long the daemon's loop let an answer wait, at most."""
+
+    def __init__(self) -> None:
+        self._worst = 0.0
+        self.asking = True
+
+    async def watch(self, session: ClientSession, url: str) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            if not self.asking:
+                continue
+            begun = time.monotonic()
+            with contextlib.suppress(ClientError):
+                async with session.get(url) as answer:
+                    await answer.read()
+                self._worst = max(self._worst, time.monotonic() - begun)
+
+    def take(self) -> float:
+        """Return the worst since the last time, in milliseconds."""
+        worst, self._worst = self._worst * 1000, 0.0
+        return worst
+
+
+@dataclass
+class _Daemon:
+    process: DaemonProcess
+    session: ClientSession
+    stalls: Stalls
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+
+@asynccontextmanager
+async def _daemon(world: _World) -> AsyncIterator[_Daemon]:
+    async with DaemonProcess(world.configure()) as process, ClientSession() as session:
+        stalls = Stalls()
+        watching = asyncio.create_task(stalls.watch(session, f"http://127.0.0.1:{world.port}/healthz"))
+        try:
+            yield _Daemon(process, session, stalls)
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(pid: int, key: str) -> float:
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(status[key].split()[0]) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    defaults = Plan()
+    for name in ("applications", "repositories", "gits", "shared", "files", "fewest_tags", "most_tags"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    chosen = vars(parser.parse_args())
+    target = chosen.pop("json")
+    measured = asyncio.run(measure(Plan(**chosen)))
+    sys.stdout.write(f"{measured.machine}\n{measured.plan}\n\n")
+    rows = [(name, f"{figure:,.3f}".rstrip("0").rstrip(".")) for name, figure in measured.figures.items()]
+    sys.stdout.write(f"{table(('measured', ''), rows)}\n")
+    if target:
+        target.write_text(f"{json.dumps(asdict(measured), indent=2)}\n")
+
+
+if __name__ == "__main__":
+    main()
