@@ -36,6 +36,7 @@ from updater.config.reload import ConfigurationReload, Configured, Trusted
 from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
+from updater.garbage import keep_collections_short
 from updater.logs import configure_logging
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
 from updater.ports.cluster import Leadership
@@ -79,6 +80,7 @@ def run_daemon(
     """
     try:
         dry_run = dry_run or settings.updates.dry_run
+        keep_collections_short()
         return uvloop.run(_run(settings, environ, read_settings, at_end, once=once, dry_run=dry_run))
     except UpdaterError:
         raise

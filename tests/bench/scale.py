@@ -55,13 +55,13 @@ async def measure(plan: Plan) -> Measured:
     """Build the world of a plan, and run the daemon in it."""
     measured = Measured(asdict(plan), facts())
     with TemporaryDirectory(prefix="updater-bench-") as name:
-        async with _world(plan, Path(name)) as world:
-            await _run(plan, world, measured)
+        async with world(plan, Path(name)) as around:
+            await _run(plan, around, measured)
     return measured
 
 
 @dataclass
-class _World:
+class World:
     directory: Path
     api: Server
     registry: Server
@@ -76,27 +76,29 @@ class _World:
     def webhook(self) -> str:
         return f"http://127.0.0.1:{self.port}/webhook/distribution"
 
-    def configure(self) -> Path:
-        os.environ["BENCH_LOGIN"] = f"{USERNAME}:{PASSWORD}"
-        host = self.registry.address
-        (self.directory / "registries.conf").write_text(
-            f"- {{name: bench, api_url: 'http://{host}', prefix: '{host}', credentials: 'env:BENCH_LOGIN',"
-            f" limit: {_LIMIT}}}\n"
-        )
-        path = self.directory / "updater.yaml"
-        path.write_text(
-            "applications: {kubeconfig: kubeconfig}\n"
-            "registries: {file: registries.conf}\n"
-            f"polling: {{interval: {_INTERVAL}s}}\n"
-            f"web: {{listen: '127.0.0.1:{self.port}'}}\n"
-            f"webhooks: {{enabled: true, listen: '127.0.0.1:{self.port}', distribution_secret: {_SECRET}}}\n"
-            "state: {path: state.db}\n"
-        )
-        return path
+
+def configured(around: World) -> Path:
+    """Write the daemon's settings; return their path."""
+    os.environ["BENCH_LOGIN"] = f"{USERNAME}:{PASSWORD}"
+    host = around.registry.address
+    (around.directory / "registries.conf").write_text(
+        f"- {{name: bench, api_url: 'http://{host}', prefix: '{host}', credentials: 'env:BENCH_LOGIN',"
+        f" limit: {_LIMIT}}}\n"
+    )
+    path = around.directory / "updater.yaml"
+    path.write_text(
+        "applications: {kubeconfig: kubeconfig}\n"
+        "registries: {file: registries.conf}\n"
+        f"polling: {{interval: {_INTERVAL}s}}\n"
+        f"web: {{listen: '127.0.0.1:{around.port}'}}\n"
+        f"webhooks: {{enabled: true, listen: '127.0.0.1:{around.port}', distribution_secret: {_SECRET}}}\n"
+        "state: {path: state.db}\n"
+    )
+    return path
 
 
 @asynccontextmanager
-async def _world(plan: Plan, directory: Path) -> AsyncIterator[_World]:
+async def world(plan: Plan, directory: Path) -> AsyncIterator[World]:
     addresses: dict[str, str] = {}
     servers: dict[str, Server] = {}
     try:
@@ -104,13 +106,13 @@ async def _world(plan: Plan, directory: Path) -> AsyncIterator[_World]:
             servers[kind] = await Server.start(kind, plan, directory)
             addresses[kind] = servers[kind].address
             (directory / "addresses.json").write_text(json.dumps(addresses))
-        yield _World(directory, servers["api"], servers["registry"], servers["git"])
+        yield World(directory, servers["api"], servers["registry"], servers["git"])
     finally:
         for server in servers.values():
             await server.end()
 
 
-async def _run(plan: Plan, world: _World, measured: Measured) -> None:
+async def _run(plan: Plan, world: World, measured: Measured) -> None:
     images = plan.images()
     async with _daemon(world) as daemon:
         before = await world.counts()
@@ -143,7 +145,7 @@ async def _first_round(daemon: "_Daemon") -> float:
     return first.at - started.at
 
 
-async def _steady(daemon: "_Daemon", world: _World, images: int, measured: Measured) -> None:
+async def _steady(daemon: "_Daemon", world: World, images: int, measured: Measured) -> None:
     await asyncio.sleep(_INTERVAL)
     daemon.stalls.take()
     before, used = await world.counts(), _processor_seconds(daemon.pid)
@@ -161,7 +163,7 @@ async def _steady(daemon: "_Daemon", world: _World, images: int, measured: Measu
     )
 
 
-async def _pushes(daemon: "_Daemon", world: _World, images: list[str], measured: Measured) -> None:
+async def _pushes(daemon: "_Daemon", world: World, images: list[str], measured: Measured) -> None:
     """Push one image after the other, each with its webhook; its Applications are all of one Git repository."""
     others = [image for image in images if image != BASE]
     chosen = others[:: max(len(others) // _PUSHES, 1)][:_PUSHES]
@@ -172,7 +174,7 @@ async def _pushes(daemon: "_Daemon", world: _World, images: list[str], measured:
     measured.note(push_worst_stall_ms=daemon.stalls.take())
 
 
-async def _base_image(daemon: "_Daemon", world: _World, plan: Plan, measured: Measured) -> None:
+async def _base_image(daemon: "_Daemon", world: World, plan: Plan, measured: Measured) -> None:
     before = await world.git.ask()
     commits = len(daemon.process.events("write_back.pushed"))
     seconds = await _push(daemon, world, BASE)
@@ -190,7 +192,7 @@ async def _base_image(daemon: "_Daemon", world: _World, plan: Plan, measured: Me
     assert measured.figures["base_image_applications"] == min(plan.shared, plan.applications)
 
 
-async def _push(daemon: "_Daemon", world: _World, image: str) -> float:
+async def _push(daemon: "_Daemon", world: World, image: str) -> float:
     """Push a tag and tell of it; return the seconds until the commit arrived."""
     tag, commits = "9.0.0", len(daemon.process.events("write_back.pushed"))
     await world.registry.ask(push=[[image, tag]])
@@ -246,10 +248,10 @@ class _Daemon:
 
 
 @asynccontextmanager
-async def _daemon(world: _World) -> AsyncIterator[_Daemon]:
-    async with DaemonProcess(world.configure()) as process, ClientSession() as session:
+async def _daemon(around: World) -> AsyncIterator[_Daemon]:
+    async with DaemonProcess(configured(around)) as process, ClientSession() as session:
         stalls = Stalls()
-        watching = asyncio.create_task(stalls.watch(session, f"http://127.0.0.1:{world.port}/healthz"))
+        watching = asyncio.create_task(stalls.watch(session, f"http://127.0.0.1:{around.port}/healthz"))
         try:
             yield _Daemon(process, session, stalls)
         finally:

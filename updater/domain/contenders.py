@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice, takewhile
 
 from updater.domain.ranking import Candidate, Election
 from updater.domain.ripening import ripe_at
@@ -19,5 +20,6 @@ def contenders(election: Election, now: datetime) -> tuple[str, ...]:
 
 
 def _equals(candidate: Candidate, election: Election) -> Iterator[str]:
-    equal = [each.record.name for each in election.candidates if each.key == candidate.key]
-    yield from (candidate.record.name, *equal[:_MOST])
+    not_less = takewhile(lambda each: not each.key < candidate.key, election.candidates)
+    equal = (each.record.name for each in not_less if each.key == candidate.key)
+    yield from (candidate.record.name, *islice(equal, _MOST))

@@ -14,7 +14,7 @@ Ballot = tuple[Election | None, Decision]
 
 def in_common(elections: Sequence[Election]) -> list[Election]:
     """Leave each election of a group the candidates whose tags all of them have."""
-    names = [{candidate.record.name for candidate in election.candidates} for election in elections]
+    names = [{record.name for record in election.candidates.records} for election in elections]
     shared = set.intersection(*names) if names else set()
     return [_limited(election, shared) for election in elections]
 
@@ -40,12 +40,17 @@ def held_apart(group: str, members: Mapping[str, Ballot]) -> Mapping[str, Hold]:
 
 
 def _limited(election: Election, shared: set[str]) -> Election:
-    others = [each.record.name for each in election.candidates if each.record.name not in shared]
+    others = [each.name for each in election.candidates.records if each.name not in shared]
     if not others:
         return election
     dropped = {**election.dropped, **dict.fromkeys(others, Dropped.GROUP)}
-    kept = tuple(each for each in election.candidates if each.record.name in shared)
-    return replace(election, candidates=kept, dropped=dropped, counts=Counter(dropped.values()))
+    kept = tuple(each for each in election.candidates.records if each.name in shared)
+    return replace(
+        election,
+        candidates=replace(election.candidates, records=kept),
+        dropped=dropped,
+        counts=Counter(dropped.values()),
+    )
 
 
 def _tags_after(election: Election | None, decision: Decision) -> frozenset[str]:

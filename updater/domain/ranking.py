@@ -1,10 +1,10 @@
 """What all applications with one policy share of a snapshot: every tag's verdict, and the candidates in their order."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from updater.domain.candidates import Snapshot, TagRecord
 from updater.domain.chart_versions import from_tag, is_chart_version
@@ -77,14 +77,41 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranking(Sequence[Candidate]):
+    """Candidates, the best first; their keys are made anew when one is looked at: of most, nobody ever does."""
+
+    records: tuple[TagRecord, ...]
+    rule: Rule
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @overload
+    def __getitem__(self, index: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Candidate]: ...
+    def __getitem__(self, index: int | slice) -> Candidate | Sequence[Candidate]:
+        if isinstance(index, slice):
+            return Ranking(self.records[index], self.rule)
+        return self._candidate(self.records[index])
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return map(self._candidate, self.records)
+
+    def _candidate(self, record: TagRecord) -> Candidate:
+        place = self.rule.place(record)
+        assert isinstance(place, Place)  # noqa: S101 - else it would not be among them
+        return Candidate(place.key, place.tie, record)
+
+
+@dataclass(frozen=True, slots=True)
 class Election:
     """A policy's outcome on a snapshot, before anything is known of who has which version."""
 
     policy: Policy
     snapshot: Snapshot
     rule: Rule = field(compare=False, repr=False)
-    candidates: tuple[Candidate, ...] = field(compare=False, repr=False)
-    """The best first."""
+    candidates: Ranking = field(compare=False, repr=False)
     dropped: Mapping[str, str] = field(compare=False, repr=False)
     """Tag -> the word for what dropped it."""
     counts: Mapping[str, int] = field(compare=False, repr=False)
@@ -95,8 +122,8 @@ class Election:
     def verdicts(self) -> tuple[Verdict, ...]:
         """Tell what became of each tag: those kept by rank, then those dropped by name."""
         kept = (
-            Verdict(candidate.record.name, kept=True, reason="kept", rank=rank)
-            for rank, candidate in enumerate(self.candidates, start=1)
+            Verdict(record.name, kept=True, reason="kept", rank=rank)
+            for rank, record in enumerate(self.candidates.records, start=1)
         )
         dropped = (Verdict(tag, kept=False, reason=reason) for tag, reason in sorted(self.dropped.items()))
         return (*kept, *dropped)
@@ -125,7 +152,7 @@ class Election:
         unknown = TagRecord(version.tag, version.digest)
         if not version.digest:
             return unknown
-        digests = (candidate.record for candidate in self.candidates if candidate.record.digest == version.digest)
+        digests = (record for record in self.candidates.records if record.digest == version.digest)
         same = next(digests, unknown)
         return replace(same, name=version.tag or same.name)
 
@@ -154,7 +181,7 @@ def elect(policy: Policy, snapshot: Snapshot, now: datetime) -> Election:
         policy=policy,
         snapshot=snapshot,
         rule=rule,
-        candidates=tuple(candidates),
+        candidates=Ranking(tuple(candidate.record for candidate in candidates), rule),
         dropped=dropped,
         counts=Counter(dropped.values()),
         records=records,

@@ -139,6 +139,8 @@ class Poller:
     """Seconds to which `interval` is stretched at most while nothing happens; 0: never."""
     _polls: dict[PollKey, _Poll] = field(default_factory=dict)
     _of_repository: dict[Repository, dict[PollKey, _Poll]] = field(default_factory=dict)
+    _keys_of: dict[ApplicationName, frozenset[PollKey]] = field(default_factory=dict)
+    """What each application subscribed to."""
 
     async def run(self) -> None:
         stored = await self.due_times.due_times() if self.remember_due_times else {}
@@ -238,7 +240,10 @@ class Poller:
                 poll.want_at(asyncio.get_running_loop().time())
 
     def _unsubscribe(self, name: ApplicationName, keep: frozenset[PollKey]) -> None:
-        left = [poll for key, poll in self._polls.items() if key not in keep and name in poll.subscribers]
+        left = [self._polls[key] for key in self._keys_of.get(name, keep) - keep]
+        self._keys_of[name] = keep
+        if not keep:
+            del self._keys_of[name]
         for poll in left:
             del poll.subscribers[name]
             poll.forget_shared(name, keep=())

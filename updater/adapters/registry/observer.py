@@ -80,6 +80,7 @@ class Observer:
                 self.metadata.digest(name) if name in digests else "",
                 self.metadata.builds(name, platforms) if name in compared.set else None,
                 self._pushed.get(name),
+                self._first_seen.get(name),
             )
             for name in (*names, *unlisted)
         )

@@ -63,6 +63,30 @@ async def read_tags(remote: RemoteRepository, before: TagList | None) -> TagList
 
 
 async def _read_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> list[Page]:
+    """Read a list page by page, or in one answer where the registry was seen to give the same in one."""
+    if remote.endpoint.gives_all:
+        whole = await _read_whole(remote, known)
+        if whole is not None:
+            return [whole]
+        remote.endpoint.gives_all = False
+    pages = await _read_by_pages(remote, known)
+    if len(pages) > 1 and remote.endpoint.gives_all is None:
+        whole = await _read_whole(remote, known)
+        names = {name for page in pages for name in page.names}
+        remote.endpoint.gives_all = whole is not None and set(whole.names) == names
+    return pages
+
+
+async def _read_whole(remote: RemoteRepository, known: dict[bytes, Page]) -> Page | None:
+    """Read a list in one answer; None when the registry divides it all the same, or refuses."""
+    answer = await remote.get(remote.endpoint.url(f"v2/{remote.name}/tags/list"), _PAGE_BYTES)
+    if answer.status in _REFUSED_SIZE or next_page(answer) is not None:
+        return None
+    _check_known(answer)
+    return _page(answer, known)
+
+
+async def _read_by_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> list[Page]:
     answer = await _first_page(remote)
     pages = [_page(answer, known)]
     names = set(pages[0].names)
@@ -89,9 +113,13 @@ async def _first_page(remote: RemoteRepository) -> Answer:
             break
     if answer.status == _OK:
         remote.endpoint.page_size = size
+    _check_known(answer)
+    return answer
+
+
+def _check_known(answer: Answer) -> None:
     if answer.status == _NOT_FOUND and "NOT_FOUND" in error_codes(answer.body):  # Harbor's word for it
         raise RepositoryNotFound("knows no such repository: check the image's name")
-    return answer
 
 
 def _page_sizes(accepted: int | None) -> Iterator[int]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import msgspec
 from updater.adapters.sqlite.database import Database, typed_rows
 from updater.adapters.sqlite.handover import UnusableHandover, hand_over, take_over
 from updater.domain.application import ApplicationName
-from updater.domain.candidates import Build, Snapshot
+from updater.domain.candidates import Build, Snapshot, TagRecord
 from updater.domain.decision import Memory
 from updater.domain.errors import StoreError
 from updater.domain.image import ImageVersion, Repository
@@ -130,6 +131,8 @@ class SqliteStore:
             if gone:
                 await connection.executemany("DELETE FROM tags WHERE host = ? AND repository = ? AND tag = ?", gone)
         first_seen = {tag: _optional_moment(row.first_seen) for tag, row in merged.items()}
+        if all(tag.first_seen == first_seen[tag.name] for tag in snapshot.tags):
+            return snapshot  # one copy of many tags is enough
         return replace(snapshot, tags=tuple(replace(tag, first_seen=first_seen[tag.name]) for tag in snapshot.tags))
 
     async def due_times(self) -> Mapping[PollKey, Due]:
@@ -317,10 +320,14 @@ def _merged(known: Mapping[str, _Tag], snapshot: Snapshot) -> dict[str, _Tag]:
         before = known.get(tag.name, _Tag())
         merged[tag.name] = _Tag(
             tag.digest or before.digest,
-            seen if before.first_seen is None else before.first_seen,
+            before.first_seen if before.first_seen is not None else _first_seen(tag, seen),
             before.pushed if tag.pushed is None else _microseconds(tag.pushed),
         )
     return merged
+
+
+def _first_seen(tag: TagRecord, now: int | None) -> int | None:
+    return _microseconds(tag.first_seen) if tag.first_seen and now is not None else now
 
 
 def _place(name: ApplicationName, alias: str, target: Target) -> tuple[str, str, str, str]:
@@ -341,6 +348,7 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+@lru_cache(maxsize=1000)  # a list that came at once has the same time for all of its tags
 def _moment(microseconds: int) -> datetime:
     return _EPOCH + microseconds * _MICROSECOND
 
