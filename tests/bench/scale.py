@@ -29,7 +29,7 @@ from tests.fakes.docker_registry import free_port
 from tests.fakes.registry import PASSWORD, USERNAME
 from updater.demo.daemon import DaemonProcess
 
-_INTERVAL = 30
+_INTERVAL = 30.0
 _ROUNDS = 2
 _PUSHES = 20
 _LIMIT = 200
@@ -51,11 +51,18 @@ class Measured:
             sys.stderr.write(f"  {name}: {figure:.3f}\n")
 
 
-async def measure(plan: Plan) -> Measured:
-    """Build the world of a plan, and run the daemon in it."""
+async def measure(plan: Plan, interval: float = _INTERVAL, pushes: int = _PUSHES) -> Measured:
+    """Build the world of a plan, and run the daemon in it.
+
+    Args:
+        plan: of what size.
+        interval: seconds between two looks at a repository.
+        pushes: how many images are pushed one after the other, before the one that many use.
+    """
     measured = Measured(asdict(plan), facts())
     with TemporaryDirectory(prefix="updater-bench-") as name:
         async with world(plan, Path(name)) as around:
+            around.interval, around.pushes = interval, pushes
             await _run(plan, around, measured)
     return measured
 
@@ -66,7 +73,10 @@ class World:
     api: Server
     registry: Server
     git: Server
+    idle: Server
     port: int = field(default_factory=free_port)
+    interval: float = _INTERVAL
+    pushes: int = _PUSHES
 
     async def counts(self) -> dict[str, int]:
         kinds = {"api": self.api, "registry": self.registry, "git": self.git}
@@ -89,7 +99,7 @@ def configured(around: World) -> Path:
     path.write_text(
         "applications: {kubeconfig: kubeconfig}\n"
         "registries: {file: registries.conf}\n"
-        f"polling: {{interval: {_INTERVAL}s}}\n"
+        f"polling: {{interval: {around.interval}s}}\n"
         f"web: {{listen: '127.0.0.1:{around.port}'}}\n"
         f"webhooks: {{enabled: true, listen: '127.0.0.1:{around.port}', distribution_secret: {_SECRET}}}\n"
         "state: {path: state.db}\n"
@@ -102,11 +112,11 @@ async def world(plan: Plan, directory: Path) -> AsyncIterator[World]:
     addresses: dict[str, str] = {}
     servers: dict[str, Server] = {}
     try:
-        for kind in ("registry", "git", "api"):
+        for kind in ("registry", "git", "api", "idle"):
             servers[kind] = await Server.start(kind, plan, directory)
             addresses[kind] = servers[kind].address
             (directory / "addresses.json").write_text(json.dumps(addresses))
-        yield World(directory, servers["api"], servers["registry"], servers["git"])
+        yield World(directory, servers["api"], servers["registry"], servers["git"], servers["idle"])
     finally:
         for server in servers.values():
             await server.end()
@@ -124,7 +134,7 @@ async def _run(plan: Plan, world: World, measured: Measured) -> None:
             cold_round_cpu_seconds=_processor_seconds(daemon.pid),
             cold_round_registry_requests=asked,
         )
-        measured.note(cold_round_worst_stall_ms=daemon.stalls.take())
+        measured.note(**daemon.stalls.take("cold_round"))
         await _steady(daemon, world, len(images), measured)
         await _pushes(daemon, world, images, measured)
         await _base_image(daemon, world, plan, measured)
@@ -133,7 +143,7 @@ async def _run(plan: Plan, world: World, measured: Measured) -> None:
         measured.note(
             warm_round_seconds=await _first_round(daemon),
             warm_round_cpu_seconds=_processor_seconds(daemon.pid),
-            warm_round_worst_stall_ms=daemon.stalls.take(),
+            **daemon.stalls.take("warm_round"),
         )
         assert not daemon.process.events("write_back.pushed"), "a restart wrote again"
 
@@ -146,32 +156,32 @@ async def _first_round(daemon: "_Daemon") -> float:
 
 
 async def _steady(daemon: "_Daemon", world: World, images: int, measured: Measured) -> None:
-    await asyncio.sleep(_INTERVAL)
-    daemon.stalls.take()
+    await asyncio.sleep(world.interval)
+    daemon.stalls.take("")
     before, used = await world.counts(), _processor_seconds(daemon.pid)
     daemon.stalls.asking = False
-    await asyncio.sleep(_INTERVAL * _ROUNDS)
+    await asyncio.sleep(world.interval * _ROUNDS)
     after, used = await world.counts(), _processor_seconds(daemon.pid) - used
     daemon.stalls.asking = True
-    await asyncio.sleep(_INTERVAL)
+    await asyncio.sleep(world.interval)
     measured.note(
         **{f"steady_{kind}_a_round": (after[kind] - before[kind]) / _ROUNDS for kind in after},
         steady_registry_requests_an_image=(after["registry_requests"] - before["registry_requests"]) / _ROUNDS / images,
         steady_cpu_seconds_a_round=used / _ROUNDS,
         steady_rss_mib=_memory(daemon.pid, "VmRSS"),
-        steady_worst_stall_ms=daemon.stalls.take(),
+        **daemon.stalls.take("steady"),
     )
 
 
 async def _pushes(daemon: "_Daemon", world: World, images: list[str], measured: Measured) -> None:
     """Push one image after the other, each with its webhook; its Applications are all of one Git repository."""
     others = [image for image in images if image != BASE]
-    chosen = others[:: max(len(others) // _PUSHES, 1)][:_PUSHES]
+    chosen = others[:: max(len(others) // max(world.pushes, 1), 1)][: world.pushes]
     took = sorted([await _push(daemon, world, image) for image in chosen])
     await asyncio.sleep(6)
     if took:
         measured.note(push_p50_seconds=statistics.median(took), push_p99_seconds=took[-1])
-    measured.note(push_worst_stall_ms=daemon.stalls.take())
+    measured.note(**daemon.stalls.take("push"))
 
 
 async def _base_image(daemon: "_Daemon", world: World, plan: Plan, measured: Measured) -> None:
@@ -187,7 +197,7 @@ async def _base_image(daemon: "_Daemon", world: World, plan: Plan, measured: Mea
         base_image_applications=sum(int(str(each.event["changes"])) for each in pushed),
         base_image_git_requests=after["requests"] - before["requests"],
         base_image_git_bytes=after["bytes"] - before["bytes"],
-        base_image_worst_stall_ms=daemon.stalls.take(),
+        **daemon.stalls.take("base_image"),
     )
     assert measured.figures["base_image_applications"] == min(plan.shared, plan.applications)
 
@@ -213,13 +223,13 @@ async def _push(daemon: "_Daemon", world: World, image: str) -> float:
 
 
 class Stalls:
-    """How long the daemon's loop let an answer wait, at most."""
+    """How long the daemon's loop let an answer wait, at most; and that of a server which does nothing else."""
 
     def __init__(self) -> None:
-        self._worst = 0.0
+        self._worst = {True: 0.0, False: 0.0}
         self.asking = True
 
-    async def watch(self, session: ClientSession, url: str) -> None:
+    async def watch(self, session: ClientSession, url: str, idle: bool) -> None:  # noqa: FBT001 - the key
         while True:
             await asyncio.sleep(0.01)
             if not self.asking:
@@ -228,12 +238,13 @@ class Stalls:
             with contextlib.suppress(ClientError):
                 async with session.get(url) as answer:
                     await answer.read()
-                self._worst = max(self._worst, time.monotonic() - begun)
+                self._worst[idle] = max(self._worst[idle], time.monotonic() - begun)
 
-    def take(self) -> float:
+    def take(self, of: str) -> dict[str, float]:
         """Return the worst since the last time, in milliseconds."""
-        worst, self._worst = self._worst * 1000, 0.0
-        return worst
+        idle, daemon = self._worst[True] * 1000, self._worst[False] * 1000
+        self._worst = {True: 0.0, False: 0.0}
+        return {f"{of}_worst_stall_ms": daemon, f"{of}_worst_stall_of_idle_server_ms": idle}
 
 
 @dataclass
@@ -251,12 +262,16 @@ class _Daemon:
 async def _daemon(around: World) -> AsyncIterator[_Daemon]:
     async with DaemonProcess(configured(around)) as process, ClientSession() as session:
         stalls = Stalls()
-        watching = asyncio.create_task(stalls.watch(session, f"http://127.0.0.1:{around.port}/healthz"))
+        idle, daemon = around.idle.address, f"http://127.0.0.1:{around.port}"
+        watching = [
+            asyncio.create_task(stalls.watch(session, f"{each}/healthz", each == idle)) for each in (idle, daemon)
+        ]
         try:
             yield _Daemon(process, session, stalls)
         finally:
-            watching.cancel()
-            await asyncio.wait({watching})
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
 
 
 def _processor_seconds(pid: int) -> float:

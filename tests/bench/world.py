@@ -1,6 +1,6 @@
 """The servers around a measured daemon, each in a process of its own, with a delay before each answer.
 
-python -m tests.bench.world KIND PLAN DIRECTORY, where KIND is api, registry or git, and PLAN is JSON. It says its
+python -m tests.bench.world KIND PLAN DIRECTORY, where KIND is api, registry, git or idle, and PLAN is JSON. It says its
 address in a line of JSON, takes commands from standard input, a line of JSON each, and answers each with one.
 """
 
@@ -216,7 +216,22 @@ class Server:
         return answer
 
 
-_KINDS = {"api": serve_api, "registry": serve_registry, "git": serve_git}
+async def serve_idle(_plan: Plan, _directory: Path, stack: AsyncExitStack) -> tuple[str, Callable[[Any], Answer]]:
+    """Serve nothing but /healthz: how long that takes at worst is the machine's doing."""
+
+    async def healthy(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthy)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return f"http://127.0.0.1:{runner.addresses[0][1]}", lambda _: {}
+
+
+_KINDS = {"api": serve_api, "registry": serve_registry, "git": serve_git, "idle": serve_idle}
 
 
 async def main(kind: str, plan: str, directory: str) -> None:

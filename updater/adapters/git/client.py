@@ -208,7 +208,7 @@ class RemoteBranch:
         found: dict[str, tuple[str, bool]] = {"/": (root, False)} if "/" in paths else {}
         while walks:
             await upload.need([walk.tree for walk in walks], head, "tree:0")
-            trees = {walk.tree: entries_of(self.objects[walk.tree]) for walk in walks}
+            trees = {tree: entries_of(self.objects[tree]) for tree in {walk.tree for walk in walks}}
             walks = [after for walk in walks if (after := walk.step(trees[walk.tree], found))]
         directories = [key for key, is_file in found.values() if not is_file]
         await upload.need(directories, head, "tree:0")
