@@ -370,10 +370,13 @@ class ApiServer:
                 async with asyncio.timeout(self.bookmark_every):
                     await changed.wait()
             except TimeoutError:
+                if changed.is_set():
+                    continue
                 if request.query.get("allowWatchBookmarks") == "true" and not self.silent:
-                    bookmark = {"kind": _KINDS[plural], "metadata": {"resourceVersion": str(self._version)}}
-                    await _send(response, "BOOKMARK", bookmark)
+                    # What happens while this is sent comes after it.
                     since = self._version
+                    bookmark = {"kind": _KINDS[plural], "metadata": {"resourceVersion": str(since)}}
+                    await _send(response, "BOOKMARK", bookmark)
 
 
 async def _send(response: web.StreamResponse, kind: str, manifest: Mapping[str, Any]) -> None:
