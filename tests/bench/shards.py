@@ -52,7 +52,7 @@ async def _measure(applications: int, count: int) -> Sequence[str]:
             command = (sys.executable, "-m", "tests.bench.shards", "--applications", str(applications), "--serve", root)
             pipe = asyncio.subprocess.PIPE
             server = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
-            stack.callback(server.kill)
+            stack.push_async_callback(_end, server)
             registry = (await _ask(server))["registry"]
             settings = [_configure(root, registry, number, count) for number in range(count)]
             daemons = [await stack.enter_async_context(DaemonProcess(each)) for each in settings]
@@ -70,7 +70,7 @@ async def _measure(applications: int, count: int) -> Sequence[str]:
 
 
 def _configure(root: Path, registry: str, number: int, count: int) -> Path:
-    """Give a daemon its part of the namespaces, and a Lease of its own."""
+    """Give a daemon its part of the namespaces; one of them has its Lease, and what its replicas share."""
     names = ", ".join(f"team{each}" for each in range(number, _NAMESPACES, count))
     (root / "registries.conf").write_text(
         f"registries:\n- {{name: bench, api_url: 'http://{registry}', prefix: '{registry}', limit: 0}}\n"
@@ -80,11 +80,16 @@ def _configure(root: Path, registry: str, number: int, count: int) -> Path:
         f"applications: {{source: kubernetes, kubeconfig: kubeconfig, namespaces: [{names}]}}\n"
         "registries: {file: registries.conf}\n"
         f"polling: {{interval: {_INTERVAL}s}}\n"
-        f"leader_election: {{lease: shard-{number}}}\n"
+        f"leader_election: {{namespace: team{number}}}\n"
         'web: {listen: "127.0.0.1:0"}\n'
         f"state: {{path: shard{number}.db}}\n"
     )
     return path
+
+
+async def _end(server: asyncio.subprocess.Process) -> None:
+    server.kill()
+    await server.wait()
 
 
 async def _ask(server: asyncio.subprocess.Process) -> dict[str, Any]:
