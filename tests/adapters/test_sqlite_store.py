@@ -293,6 +293,10 @@ def _damaged(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _with_a_schema_that_is_no_text(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE ", b"CREATE \xc0\xc1\xfeLE "))
+
+
 def _cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
@@ -302,7 +306,9 @@ def _of_a_later_updater(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
 
-@pytest.mark.parametrize("spoil", [_no_database, _damaged, _cut_off, _of_a_later_updater])
+@pytest.mark.parametrize(
+    "spoil", [_no_database, _damaged, _with_a_schema_that_is_no_text, _cut_off, _of_a_later_updater]
+)
 async def test_an_unusable_database_is_set_aside_and_rebuilt(path: Path, spoil: Callable[[Path], None]) -> None:
     async with opened(path) as store:
         await store.record(KEY, snapshot(*(f"v{number}" for number in range(1000))))

@@ -127,6 +127,7 @@ class ApiServer:
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=_server_context() if self.tls else None)
         await site.start()
         self._stopping = False
+        self._changed = asyncio.Event()
         self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:

@@ -49,6 +49,7 @@ def test_aliases_that_would_unfold_to_billions_stay_small() -> None:
         ('a: "\\UFFFFFFFF"', "no valid YAML"),
         ("a: \x00", "no valid YAML"),
         ("%YAML 7.0\n---\na: b", "no valid YAML"),
+        ("%YAML 1.3\n---\na: b", "no valid YAML"),
         ("a: *nowhere\n", r"line 1: \*nowhere stands for nothing"),
         ("a: &a [*a]\n", r"line 1: \*a stands for nothing, or for itself"),
         ("x: 1\n---\ny: &y 1\n---\nz: *y", "line 5"),

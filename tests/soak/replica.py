@@ -73,7 +73,7 @@ class Replica:
         self.process = None
 
     def send(self, number: signal.Signals) -> None:
-        if self.process is not None:
+        if self.process is not None and not self.process.has_ended:
             self.process.send(number)
 
     def jump(self, seconds: int) -> None:
@@ -84,7 +84,7 @@ class Replica:
 
     def limit_files(self, size: int) -> None:
         """Have no file grow beyond a size, as on a disk that is full."""
-        if self.process is not None:
+        if self.process is not None and not self.process.has_ended:
             resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     @property

@@ -116,7 +116,7 @@ def parse(text: str) -> Stream:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise refusal(mark.line + 1 if mark else 1, f"no valid YAML ({error.problem})", "correct the file") from None
-    except (YAMLError, ValueError, OverflowError) as error:
+    except (YAMLError, ValueError, OverflowError, AssertionError) as error:  # the last for a version like 1.3
         reason = getattr(error, "reason", None) or error
         raise EditError(f"the file is no valid YAML ({reason}): correct it") from None
     return Stream(text, tuple(builder.events), tuple(builder.documents))

@@ -79,6 +79,8 @@ class Database:
             await connection.close()
             if isinstance(error, sqlite3.Error) and _code(error) in _UNREADABLE:
                 raise _SetAside(str(error)) from None
+            if isinstance(error, UnicodeDecodeError):  # sqlite3 quotes the damage in its error, which is no text then
+                raise _SetAside("its schema is damaged") from None
             raise
         return cls(path, connection)
 
@@ -174,6 +176,8 @@ def _set_aside(path: Path) -> Path:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise StoreError(f"database {path} has text that is none ({error.reason}): restart, or remove it") from None
     except sqlite3.Error as error:
         remedy = _REMEDIES.get(_code(error), "check the file and its volume")
         raise StoreError(f"database {path}: {error}; {remedy}") from error
