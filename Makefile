@@ -20,9 +20,10 @@ check: .venv/dev  ## what must hold before a commit: style, types, architecture,
 unit: .venv/dev  ## tests of the core and the stages alone: seconds
 	@$(BIN)/pytest -q -n auto tests/domain tests/formats tests/stages tests/config
 
-bench: .venv/dev  ## measure: how long decisions take on this machine, and what the daemon takes of it
+bench: .venv/dev  ## measure: decisions, the git program beside us, the daemon among 10,000 Applications (ten minutes)
 	@$(BIN)/python -m tests.bench.decide
-	@$(BIN)/python -m tests.bench.footprint
+	@$(BIN)/python -m tests.bench.against_git
+	@$(BIN)/python -m tests.bench.scale
 
 soak: .venv/dev  ## trouble everywhere for ten minutes, or SECONDS=…; SEED=… repeats a run
 	@$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))

@@ -23,7 +23,7 @@ from tests.bench.world import BASE, Plan
 from tests.fakes.registry import PASSWORD, USERNAME
 from updater.demo.daemon import DaemonProcess
 
-_RUNS = 3
+_RUNS = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _Cost:
     commits: int
 
 
-async def main(applications: int = 90, files: int = 5_000) -> None:
+async def main(applications: int = 90, files: int = 1_000) -> None:
     sys.stdout.write(f"{applications} applications in a repository of {files} files; {facts()}\n\n")
     plan = Plan(applications, 1, 1, applications, files, 50, 50)
     rows = []

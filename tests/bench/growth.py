@@ -28,7 +28,7 @@ from updater.domain.policy import Policy
 _APPLICATIONS = (100, 1_000, 10_000, 30_000)
 _TAGS = (100, 1_000, 10_000, 50_000)
 _RUNS = 5
-_INTERVAL = 15.0
+_INTERVAL = 10.0
 
 
 class _Panel(NamedTuple):

@@ -54,6 +54,8 @@ class DemoRegistry:
         self.repositories: dict[str, StoredRepository] = {}
         self.blobs: dict[str, bytes] = {}
         self.page_size = page_size
+        self.whole_lists = False
+        """Whether who asks for no page size gets all tags in one answer, as from distribution."""
         self.tokens: set[str] = set()
         """That were issued and are still good."""
         self._auth = auth
@@ -143,6 +145,8 @@ class DemoRegistry:
         if name not in self.repositories:
             return _error(404, "NAME_UNKNOWN")
         size = min(int(request.query.get("n", self.page_size)), self.page_size)
+        if self.whole_lists and "n" not in request.query:
+            size = len(self.repositories[name].tags)
         after = request.query.get("last", "")
         left = [tag for tag in sorted(self.repositories[name].tags) if tag > after]
         page, more = left[:size], len(left) > size

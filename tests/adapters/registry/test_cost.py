@@ -82,6 +82,26 @@ async def test_unchanged_list_costs_one_request_and_is_the_same_snapshot(registr
     assert registry.asked_since(start) == [LIST]
 
 
+@pytest.mark.parametrize(("whole", "rounds"), [(True, [4, 1, 1]), (False, [4, 3, 3])])
+async def test_long_list_costs_one_request_a_round_where_the_registry_gives_it_whole(
+    registry: FaultyRegistry,
+    whole: bool,  # noqa: FBT001 - as parametrize passes it
+    rounds: list[int],
+) -> None:
+    registry.page_size, registry.whole_lists = 3, whole
+    for number in range(8):
+        registry.push(NAME, f"v1.{number}.0")
+    async with desk(registry) as at:
+        costs = []
+        for tags in (8, 8, 9):
+            registry.push(NAME, f"v1.{tags - 1}.0")
+            before = [str(each) for each in registry.asked].count(LIST)
+            snapshot = await at.look(Policy())
+            assert len(snapshot.tags) == tags
+            costs.append([str(each) for each in registry.asked].count(LIST) - before)
+    assert costs == [rounds[0] + 1, *rounds[1:]]  # and the challenge
+
+
 async def test_digest_round_is_one_conditional_head_answered_without_a_body(registry: FaultyRegistry) -> None:
     pushed = registry.push(NAME, "latest")
     async with desk(registry) as at:

@@ -49,8 +49,6 @@ class Endpoint:
         """
         self.settings = settings
         self.page_size: int | None = None
-        self.gives_all: bool | None = None
-        """Whether it gives a tag list in one answer when no page size is asked for; None: not known."""
         """What the registry was found to accept in place of the usual; 0: none at all."""
         self._base = URL(settings.api_url)
         self._now = now

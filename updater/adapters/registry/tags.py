@@ -37,6 +37,8 @@ class TagList:
 
     pages: tuple[Page, ...]
     names: tuple[str, ...]
+    whole: bool = False
+    """Whether the registry was seen to give all pages in one answer when no page size is asked for."""
 
 
 class _PlaceLost(Exception):
@@ -51,6 +53,9 @@ async def read_tags(remote: RemoteRepository, before: TagList | None) -> TagList
         RegistryError: there is no complete list to be had.
     """
     known = {page.fingerprint: page for page in before.pages} if before else {}
+    whole = await _read_whole(remote, known) if before and before.whole else None
+    if before and whole:
+        return before if before.pages == (whole,) else TagList((whole,), whole.names, whole=True)
     for _ in range(_MOST_RESTARTS + 1):
         try:
             pages = await _read_pages(remote, known)
@@ -58,23 +63,13 @@ async def read_tags(remote: RemoteRepository, before: TagList | None) -> TagList
             continue
         if before is not None and tuple(pages) == before.pages:
             return before
-        return TagList(tuple(pages), tuple(dict.fromkeys(name for page in pages for name in page.names)))
+        names = tuple(dict.fromkeys(name for page in pages for name in page.names))
+        if before is None and len(pages) > 1:
+            whole = await _read_whole(remote, known)
+            if whole and set(whole.names) == set(names):
+                return TagList((whole,), whole.names, whole=True)
+        return TagList(tuple(pages), names)
     raise RegistryError(f"lost its place in the tag list {_MOST_RESTARTS + 1} times while it was read")
-
-
-async def _read_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> list[Page]:
-    """Read a list page by page, or in one answer where the registry was seen to give the same in one."""
-    if remote.endpoint.gives_all:
-        whole = await _read_whole(remote, known)
-        if whole is not None:
-            return [whole]
-        remote.endpoint.gives_all = False
-    pages = await _read_by_pages(remote, known)
-    if len(pages) > 1 and remote.endpoint.gives_all is None:
-        whole = await _read_whole(remote, known)
-        names = {name for page in pages for name in page.names}
-        remote.endpoint.gives_all = whole is not None and set(whole.names) == names
-    return pages
 
 
 async def _read_whole(remote: RemoteRepository, known: dict[bytes, Page]) -> Page | None:
@@ -86,7 +81,7 @@ async def _read_whole(remote: RemoteRepository, known: dict[bytes, Page]) -> Pag
     return _page(answer, known)
 
 
-async def _read_by_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> list[Page]:
+async def _read_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> list[Page]:
     answer = await _first_page(remote)
     pages = [_page(answer, known)]
     names = set(pages[0].names)
