@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from tests.fakes.apiserver import ApiServer, Fault
 from tests.fakes.leadership import FakeLeadership
 from updater.adapters.kubernetes.connection import Connection
+from updater.adapters.kubernetes.replicas import state_name
 from updater.adapters.kubernetes.shared_state import SharedState
 from updater.domain.errors import StoreError
 
@@ -170,3 +171,8 @@ async def test_one_who_ends_while_waiting_gets_no_leadership(connection: Connect
     await asyncio.sleep(0)
     replica.state.stop_waiting()
     assert not await waiting
+
+
+def test_those_who_stand_for_another_lease_share_another_state() -> None:
+    assert state_name("c21b75f2.argoproj.io") == "updater-state"
+    assert state_name("team-a") == "updater-state.team-a"
