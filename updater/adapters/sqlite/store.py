@@ -1,10 +1,12 @@
 """What survives a restart: image metadata, tags, due times and writes, in one SQLite file."""
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +28,8 @@ from updater.ports.registry import Due
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MANY = 1_000
+"""Tags; more are compared beside the loop."""
 _DAY = timedelta(days=1)
 _FORGOTTEN_AFTER_DAYS = 180
 """What nobody asked for this long is of images that are not tracked any more."""
@@ -117,23 +121,17 @@ class SqliteStore:
             rows = await connection.execute_fetchall(
                 "SELECT tag, digest, first_seen, pushed FROM tags WHERE host = ? AND repository = ?", place
             )
-            known = {
-                tag: _Tag(digest, seen, pushed)
-                for tag, digest, seen, pushed in typed_rows(rows, tuple[str, str, int | None, int | None])
-            }
-            merged = _merged(known, snapshot)
-            changed = [(*place, tag, *row) for tag, row in merged.items() if known.get(tag) != row]
-            gone = [(*place, tag) for tag in known.keys() - merged.keys()] if snapshot.listed else []
-            if snapshot.listed and merged.keys() - known.keys():
+            work = partial(_changes, place, rows, snapshot)
+            changes = await asyncio.to_thread(work) if len(snapshot.tags) > _MANY else work()
+            if changes.new:
                 self.handover_version += 1
-            if changed:
-                await connection.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?)", changed)
-            if gone:
-                await connection.executemany("DELETE FROM tags WHERE host = ? AND repository = ? AND tag = ?", gone)
-        first_seen = {tag: _optional_moment(row.first_seen) for tag, row in merged.items()}
-        if all(tag.first_seen == first_seen[tag.name] for tag in snapshot.tags):
-            return snapshot  # one copy of many tags is enough
-        return replace(snapshot, tags=tuple(replace(tag, first_seen=first_seen[tag.name]) for tag in snapshot.tags))
+            if changes.changed:
+                insert = "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?)"
+                await connection.executemany(insert, changes.changed)
+            if changes.gone:
+                delete = "DELETE FROM tags WHERE host = ? AND repository = ? AND tag = ?"
+                await connection.executemany(delete, changes.gone)
+        return changes.snapshot
 
     async def due_times(self) -> Mapping[PollKey, Due]:
         rows = await self._database.rows(
@@ -310,6 +308,30 @@ class _Tag(NamedTuple):
     digest: str = ""
     first_seen: int | None = None
     pushed: int | None = None
+
+
+class _Changes(NamedTuple):
+    """What a snapshot changes of what is known, as rows; and the snapshot with what is known."""
+
+    changed: Sequence[tuple[object, ...]]
+    gone: Sequence[tuple[str, str, str]]
+    new: bool
+    """There are tags that were not known."""
+    snapshot: Snapshot
+
+
+def _changes(place: tuple[str, str], rows: Iterable[sqlite3.Row], snapshot: Snapshot) -> _Changes:
+    read = typed_rows(rows, tuple[str, str, int | None, int | None])
+    known = {tag: _Tag(digest, seen, pushed) for tag, digest, seen, pushed in read}
+    merged = _merged(known, snapshot)
+    changed = [(*place, tag, *row) for tag, row in merged.items() if known.get(tag) != row]
+    gone = [(*place, tag) for tag in known.keys() - merged.keys()] if snapshot.listed else []
+    new = snapshot.listed and bool(merged.keys() - known.keys())
+    first_seen = {tag: _optional_moment(row.first_seen) for tag, row in merged.items()}
+    if any(tag.first_seen != first_seen[tag.name] for tag in snapshot.tags):  # else one copy of many tags is enough
+        tags = tuple(replace(tag, first_seen=first_seen[tag.name]) for tag in snapshot.tags)
+        return _Changes(changed, gone, new, replace(snapshot, tags=tags))
+    return _Changes(changed, gone, new, snapshot)
 
 
 def _merged(known: Mapping[str, _Tag], snapshot: Snapshot) -> dict[str, _Tag]:
