@@ -6,7 +6,7 @@ conversations; here is the order of the requests, which is what the speed comes 
 
 import asyncio
 import stat
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -208,11 +208,14 @@ class RemoteBranch:
         found: dict[str, tuple[str, bool]] = {"/": (root, False)} if "/" in paths else {}
         while walks:
             await upload.need([walk.tree for walk in walks], head, "tree:0")
-            trees = {tree: entries_of(self.objects[tree]) for tree in {walk.tree for walk in walks}}
+            trees = await asyncio.to_thread(self._entries, {walk.tree for walk in walks})
             walks = [after for walk in walks if (after := walk.step(trees[walk.tree], found))]
         directories = [key for key, is_file in found.values() if not is_file]
         await upload.need(directories, head, "tree:0")
         return found
+
+    def _entries(self, trees: Iterable[str]) -> dict[str, Entries]:
+        return {tree: entries_of(self.objects[tree]) for tree in trees}
 
     def _content(self, path: str, key: str, is_file: bool) -> bytes:  # noqa: FBT001 - goes with the hash
         found = self.objects[key]
