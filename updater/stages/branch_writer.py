@@ -5,7 +5,6 @@ import random
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
 from typing import NamedTuple
 
 import structlog
@@ -14,7 +13,6 @@ from updater.domain.application import Application, ApplicationName
 from updater.domain.decision import Decision, Hold, UpToDate
 from updater.domain.errors import (
     ClusterError,
-    EditError,
     ForgeError,
     ForgeRefused,
     GitError,
@@ -30,10 +28,10 @@ from updater.ports.cluster import ApplicationWriter, Leadership
 from updater.ports.git import GitBranch, GitServer
 from updater.ports.memory import PendingWrite, WriteMemory
 from updater.ports.tracing import UNTRACED, Tracing
-from updater.stages.batch import Files, Plan, Planned, by_branch, by_spelling, manifests_to_find, paths_to_read, plan
+from updater.stages.batch import Plan, Planned, by_branch, by_spelling, plan
+from updater.stages.batch_files import read_batch
 from updater.stages.board import Board
 from updater.stages.commits import Commits
-from updater.stages.manifest_files import find_manifests
 from updater.stages.proposals import BranchNotOurs, Proposals, carries, check_ours
 from updater.stages.pull_requests import PullRequests, Review
 
@@ -135,7 +133,7 @@ class BranchWriter:
 
     async def _plan(self, remote: GitBranch, head: str, batch: list[UpdateDecided]) -> Plan:
         with self.tracing.span("git.read", head=head):
-            files, unreadable = await _read(remote, head, batch)
+            files, unreadable = await read_batch(remote, head, batch)
         readable = [decided for decided in batch if decided.identity not in unreadable]
         memories = {
             decided.identity: await self.memory.memory(decided.tracked.name, decided.image.alias, decided.image.target)
@@ -384,30 +382,3 @@ def _writes(planned: Iterable[Planned], commit: str) -> dict[ApplicationName, li
 def _has_own_branch(decided: UpdateDecided) -> bool:
     target = decided.image.target
     return isinstance(target, GitTarget) and bool(target.branch.target or target.branch.pull_request)
-
-
-async def _read(
-    remote: GitBranch,
-    head: str,
-    batch: Sequence[UpdateDecided],
-) -> tuple[Files, dict[Hashable, tuple[UpdateDecided, str]]]:
-    """Read what the batch needs; what cannot be read for one update alone keeps none of the others waiting.
-
-    It is looked for by halves: the rest of a large batch costs a few reads more, and not one for each update.
-    """
-    try:
-        return await _read_together(remote, head, batch), {}
-    except EditError as error:
-        if len(batch) == 1:
-            return {}, {batch[0].identity: (batch[0], str(error))}
-    middle = len(batch) // 2
-    files, unreadable = await _read(remote, head, batch[:middle])
-    more_files, more_unreadable = await _read(remote, head, batch[middle:])
-    return {**files, **more_files}, {**unreadable, **more_unreadable}
-
-
-async def _read_together(remote: GitBranch, head: str, batch: Sequence[UpdateDecided]) -> Files:
-    paths = dict.fromkeys(chain.from_iterable(map(paths_to_read, batch)))
-    globs = {glob for decided in batch if (glob := manifests_to_find(decided))}
-    paths |= dict.fromkeys(await find_manifests(remote, head, globs))
-    return await remote.read(head, list(paths))
