@@ -1,7 +1,7 @@
 """What is shipped for Kubernetes: resources written for Argo CD Image Updater apply unchanged, and are understood.
 
-A real API server is not to be had here: the schema is held to the rules for structural schemas, and its CEL rules are
-evaluated by another implementation of the language.
+Quick tests hold the schema to the rules for structural schemas, and have its CEL rules evaluated by another
+implementation of the language; what the API server's own code says is in `tests/integration/test_definition.py`.
 """
 
 import subprocess
@@ -85,28 +85,32 @@ def test_documented_resources_are_understood_whole(path: Path) -> None:
     assert spec.problems == ()
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"images": []}, "images is needed unless useAnnotations is true"),
-        ({"images": [{"alias": "a=b", "imageName": "nginx"}]}, "'a=b' does not match"),
-        ({"images": [{"alias": "a", "imageName": "x"}, {"alias": "a", "imageName": "y"}]}, "duplicates"),
-        ({"imagesVerification": {}}, "cosignKey or keyless is needed unless enabled is false"),
-        ({"imagesVerification": {"enabled": True}}, "cosignKey or keyless is needed unless enabled is false"),
-        ({"writeBackConfig": {"method": "svn"}}, "'svn' does not match"),
-        ({"writeBackConfig": {"gitConfig": {"pullRequest": {}}}}, "exactly one of github, gitlab, gitea, bitbucket"),
-        ({"images": [{"alias": "a", "imageName": "x", "manifestTargets": {}}]}, "exactly one of helm, kustomize"),
-        (
-            {"images": [{"alias": "a", "imageName": "x", "manifestTargets": {"plugin": {"tag": "T"}}}]},
-            "plugin needs spec or name",
-        ),
-        ({"commonUpdateSettings": {"ignoreTags": "*"}}, "'*' is not of type 'array'"),
-    ],
-)
-def test_mistakes_are_refused(change: dict[str, Any], reason: str) -> None:
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"images": []}, "images is needed unless useAnnotations is true"),
+    ({"images": [{"alias": "a=b", "imageName": "nginx"}]}, "'a=b' does not match"),
+    ({"images": [{"alias": "a", "imageName": "x"}, {"alias": "a", "imageName": "y"}]}, "duplicates"),
+    ({"imagesVerification": {}}, "cosignKey or keyless is needed unless enabled is false"),
+    ({"imagesVerification": {"enabled": True}}, "cosignKey or keyless is needed unless enabled is false"),
+    ({"writeBackConfig": {"method": "svn"}}, "'svn' does not match"),
+    ({"writeBackConfig": {"gitConfig": {"pullRequest": {}}}}, "exactly one of github, gitlab, gitea, bitbucket"),
+    ({"images": [{"alias": "a", "imageName": "x", "manifestTargets": {}}]}, "exactly one of helm, kustomize"),
+    (
+        {"images": [{"alias": "a", "imageName": "x", "manifestTargets": {"plugin": {"tag": "T"}}}]},
+        "plugin needs spec or name",
+    ),
+    ({"commonUpdateSettings": {"ignoreTags": "*"}}, "'*' is not of type 'array'"),
+]
+
+
+def resource(change: dict[str, Any]) -> dict[str, Any]:
+    """Say something else of the only reference of a resource."""
     reference = {"namePattern": "app", "images": [{"alias": "app", "imageName": "nginx"}], **change}
-    resource = {"apiVersion": "v", "kind": "ImageUpdater", "metadata": {}, "spec": {"applicationRefs": [reference]}}
-    assert any(reason in told for told in refused(resource))
+    return {"apiVersion": "v", "kind": "ImageUpdater", "metadata": {}, "spec": {"applicationRefs": [reference]}}
+
+
+@pytest.mark.parametrize(("change", "reason"), MISTAKES)
+def test_mistakes_are_refused(change: dict[str, Any], reason: str) -> None:
+    assert any(reason in told for told in refused(resource(change)))
 
 
 def test_annotations_need_no_images() -> None:

@@ -213,14 +213,16 @@ class BranchWriter:
             return built.made
         if not self.leadership.holds():
             raise LeadershipLost
+        words = review.words(built.made.planned)
         try:
-            url = await review.keep(there, name, remote.name, built.made.planned, built.commit)
+            request = there.open or await review.open(name, remote.name, words)
         except ForgeRefused:
             if built.is_new:
                 await remote.push(built.commit, "", name)
             raise
-        await review.close_superseded(there, remote, url)
-        self._say_proposed(planned, name, built, url)
+        await review.keep(request, remote.name, words, built.commit)
+        await review.close_superseded(there, remote, request.url)
+        self._say_proposed(planned, name, built, request.url)
         return built.made
 
     async def _build_anew(

@@ -176,14 +176,12 @@ class Review:
         log.info("pull_request.declined", application=each.application, alias=each.alias, url=there.url)
         return taken_back(update.version, update.version, there.url)
 
-    async def keep(self, there: Standing, head: str, base: str, planned: Sequence[Planned], commit: str) -> str:
-        """Have the pull request say what is on the branch, and those that it supersedes closed; return its URL.
+    async def keep(self, request: PullRequest, base: str, words: Words, commit: str) -> None:
+        """Have a pull request say what is on its branch, and merge itself where that is wanted.
 
         Raises:
             ForgeError
         """
-        words = self._words(planned)
-        request = there.open or await self._open(head, base, words)
         if not _says(request, words, base):
             await self.forge.edit(request, words.title, words.body, base)
             log.info("pull_request.updated", url=request.url, title=words.title)
@@ -192,9 +190,14 @@ class Review:
             await self.forge.automerge(request, commit, self.settings.automerge)
             self.all.did(request, "automerge", commit)
             log.info("pull_request.automerge_set", url=request.url, method=self.settings.automerge)
-        return request.url
 
-    async def _open(self, head: str, base: str, words: Words) -> PullRequest:
+    async def open(self, head: str, base: str, words: Words) -> PullRequest:
+        """Open a pull request, or find the one that there is; labels and reviewers that cannot be had stop nothing.
+
+        Raises:
+            ForgeRefused: there is none, and will be none.
+            ForgeError: it is not known whether there is one.
+        """
         wanted = NewPullRequest(head, base, words.title, words.body, self.settings.draft)
         request = await self.forge.open(wanted)
         log.info("pull_request.opened", url=request.url, head=head, base=base, title=words.title)
@@ -251,7 +254,8 @@ class Review:
         except (ForgeError, GitError) as error:
             log.warning("pull_request.not_closed", url=there.url, reason=str(error))
 
-    def _words(self, planned: Sequence[Planned]) -> Words:
+    def words(self, planned: Sequence[Planned]) -> Words:
+        """Word the pull request of what is planned; a template that does not fit is said, and ours stand in for it."""
         changes = sorted((each.change for each in planned), key=lambda each: (each.application, each.alias))
         pending = self._pending(planned)
         proposes = list(map(_planned, planned))

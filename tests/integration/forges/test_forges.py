@@ -152,6 +152,23 @@ async def test_comments_labels_and_reviewers_arrive(place: Place) -> None:
     assert not await forge.has_comment(made.number, "<!-- other -->")
 
 
+def is_automerge(request: web.Request, body: bytes) -> bool:
+    return request.path.endswith("/merge") or b"enablePullRequestAutoMerge" in body or b"autoCompleteSetBy" in body
+
+
+@pytest.mark.parametrize("place", [each for each in SERVERS if each is not BitbucketServer], indirect=True, ids=named)
+async def test_pull_request_that_may_not_merge_itself_yet_stays_open_with_its_branch(place: Place) -> None:
+    place.server.fault = lambda request, body: (
+        said(405, {"message": "405 Method Not Allowed"}) if is_automerge(request, body) else None
+    )
+    async with place.house(**{"pull-request.automerge": "squash"}) as house:
+        assert "Method Not Allowed" in (await house.hear("image.write_failed"))["reason"]
+        place.server.fault = lambda request, body: None
+        await house.hear("image.proposed")
+    (there,) = place.server.requests_made
+    assert (there.state, there.automerge) == ("open", "squash")
+
+
 @pytest.mark.parametrize("place", [each for each in SERVERS if each is not BitbucketServer], indirect=True, ids=named)
 async def test_automerge_is_the_forges_own_and_bound_to_the_commit(place: Place) -> None:
     made = await place.open("topic")
