@@ -34,6 +34,7 @@ from updater.stages.board import Board
 from updater.stages.commits import Commits
 from updater.stages.proposals import BranchNotOurs, Proposals, carries, check_ours
 from updater.stages.pull_requests import PullRequests, Review
+from updater.stages.unhurried import unhurried
 
 log = structlog.get_logger()
 
@@ -97,10 +98,10 @@ class BranchWriter:
             spelled = by_spelling(batch)
             if len(spelled) > 1:
                 return await self._try_each(spelled)
-            self._report_failed(batch.values(), str(error))
+            await self._report_failed(batch.values(), str(error))
         except Exception as error:
             log.exception("write_back.crashed", repository=branch.url, branch=branch.branch)
-            self._report_failed(batch.values(), f"unexpected {type(error).__name__}")
+            await self._report_failed(batch.values(), f"unexpected {type(error).__name__}")
         return batch
 
     async def _try_each(self, spelled: Mapping[Branch, Waiting]) -> Waiting:
@@ -283,7 +284,7 @@ class BranchWriter:
 
     async def _record(self, planned: Sequence[Planned], commit: str) -> None:
         await self.memory.finish(_writes(planned, commit), self.now())
-        for each in planned:
+        async for each in unhurried(planned):
             tracked, alias = each.decided.tracked.name, each.decided.image.alias
             self.board.updated(tracked, alias, each.current.version, each.update, commit)
 
@@ -294,11 +295,11 @@ class BranchWriter:
                 name, alias = each.decided.tracked.name, each.decided.image.alias
                 self.board.would_update(name, alias, each.current.version, each.update)
         await self._remember(made.settled)
-        for decided, decision in made.settled:
+        async for decided, decision in unhurried(made.settled):
             self.proposals.forget(decided.identity)
             self.board.write_settled(decided.tracked.name, decided.image.alias)
             self.board.decided(decided.tracked.name, decided.image.alias, decision, decided.election, decided.current)
-        for decided, reason in made.failed:
+        async for decided, reason in unhurried(made.failed):
             self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
         return {decided.identity: decided for decided, _ in made.failed}
 
@@ -341,8 +342,8 @@ class BranchWriter:
         except UpdaterError as error:
             log.warning("application.refresh_failed", application=name, reason=str(error))
 
-    def _report_failed(self, batch: Iterable[UpdateDecided], reason: str) -> None:
-        for decided in batch:
+    async def _report_failed(self, batch: Iterable[UpdateDecided], reason: str) -> None:
+        async for decided in unhurried(batch):
             self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
 
 

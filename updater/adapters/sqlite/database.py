@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import GenericAlias
 from typing import TypeVar
 
 import aiosqlite
@@ -130,7 +131,8 @@ class Database:
 
 def typed_rows(rows: Iterable[sqlite3.Row], kind: type[RowT]) -> list[RowT]:
     """Check that rows hold what their columns are declared to hold."""
-    return [msgspec.convert(tuple(row), kind) for row in rows]
+    typed: list[RowT] = msgspec.convert(rows, GenericAlias(list, (kind,)))
+    return typed
 
 
 async def _prepare(connection: aiosqlite.Connection) -> None:
