@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.cluster import helm_application
 from tests.fakes.house import House, eventually, now
 from updater.domain.application import ApplicationName
+from updater.domain.errors import RegistryError
 
 IMAGE = "registry.example.com/team/app"
 URL = "https://git.example.com/gitops.git"
@@ -238,6 +239,65 @@ async def test_branch_that_applications_share_is_left_as_it_is_by_a_restart(hous
     assert house.git.pushes == pushes
     assert "value: v2.0" in house.git.file(URL, OVERRIDE, "updates")
     assert "value: v2.0" in house.git.file(URL, TWO, "updates")
+
+
+OTHER = "registry.example.com/team/other"
+
+
+async def shared(house: House) -> None:
+    """Have another application's image on the branch too."""
+    house.registry.push(OTHER, "v1.0", "v2.0")
+    house.cluster.put(helm_application("two", OTHER, OWN))
+    async with house.running():
+        await house.hear("image.proposed", count=2)
+
+
+async def test_restart_keeps_what_is_on_a_shared_branch_while_its_registry_does_not_answer(house: House) -> None:
+    await shared(house)
+    house.registry.fail(OTHER, RegistryError("is down"))
+    house.registry.push(IMAGE, "v3.0")
+    async with house.running():
+        await house.hear("image.incomplete")
+        await house.hear("image.proposed")
+        assert "value: v3.0" in house.git.file(URL, OVERRIDE, "updates")
+        assert "value: v2.0" in house.git.file(URL, TWO, "updates")
+        house.registry.fail(OTHER, None)
+        house.registry.push(OTHER, "v4.0")
+        await eventually(lambda: "value: v4.0" in house.git.file(URL, TWO, "updates"), lambda: "v4.0")
+    assert "value: v3.0" in house.git.file(URL, OVERRIDE, "updates")
+
+
+async def test_outage_of_one_registry_takes_nothing_from_a_shared_branch(house: House) -> None:
+    house.registry.push(OTHER, "v1.0", "v2.0")
+    house.cluster.put(helm_application("two", OTHER, OWN))
+    async with house.running():
+        await house.hear("image.proposed", count=2)
+        house.registry.fail(OTHER, RegistryError("is down"))
+        await house.hear("image.incomplete")
+        house.registry.push(IMAGE, "v3.0")
+        await house.hear("image.proposed", count=3)
+    assert "value: v3.0" in house.git.file(URL, OVERRIDE, "updates")
+    assert "value: v2.0" in house.git.file(URL, TWO, "updates")
+
+
+async def test_what_is_held_leaves_a_shared_branch_at_once(house: House) -> None:
+    await shared(house)
+    async with house.running():
+        await house.hear("image.proposed", count=2)
+        house.cluster.put(helm_application("two", OTHER, {**OWN, "app.skip-tags": "v2.0"}))
+        await eventually(lambda: TWO not in house.git.log(URL, "updates")[-1].files, lambda: "the branch to lose v2.0")
+    assert "value: v2.0" in house.git.file(URL, OVERRIDE, "updates")
+
+
+async def test_settings_that_rule_it_out_take_a_change_from_a_shared_branch_by_a_restart(house: House) -> None:
+    await shared(house)
+    house.registry.fail(OTHER, RegistryError("is down"))
+    house.registry.push(IMAGE, "v3.0")
+    house.cluster.put(helm_application("two", OTHER, {**OWN, "app.skip-tags": "v2.0"}))
+    async with house.running():
+        await house.hear("image.incomplete")
+        await eventually(lambda: TWO not in house.git.log(URL, "updates")[-1].files, lambda: "the branch to lose v2.0")
+    assert "value: v3.0" in house.git.file(URL, OVERRIDE, "updates")
 
 
 async def test_dry_run_makes_no_branch(house: House) -> None:

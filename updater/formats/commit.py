@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from updater.domain.application import ApplicationName
 from updater.domain.change import Change
+from updater.domain.image import ImageVersion
 from updater.formats.gotemplate import Struct, Template, TemplateError
 
 TRAILER = "Image-Updated"
@@ -23,6 +25,7 @@ updates image {{ .Image }} tag '{{ .OldTag }}' to '{{ .NewTag }}'
 _BATCH_FIELD = "Applications"
 _DEFAULT = Template.parse(DEFAULT_TEMPLATE)
 _TRAILER_LINE = re.compile(r"[A-Za-z0-9-]+: \S.*")
+_CHANGE_LINE = re.compile(rf"{TRAILER}: ([^\s/]+)/(\S+) (\S+) (\S+)(?: was .*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,25 @@ def trailer(change: Change) -> str:
     """Name a change in one line that a program finds again, whatever a file had for a version."""
     previous = f" was {change.previous}" if change.previous else ""
     return " ".join(f"{TRAILER}: {change.application} {change.alias} {change.version}{previous}".split())
+
+
+class ChangeTold(NamedTuple):
+    """A change, as far as the message of its commit names it."""
+
+    application: ApplicationName
+    alias: str
+    version: ImageVersion
+
+
+def trailers_in(message: str) -> set[str]:
+    """Give the lines that name changes."""
+    return {line for line in message.splitlines() if line.startswith(f"{TRAILER}: ")}
+
+
+def changes_told(message: str) -> list[ChangeTold]:
+    """Read out of a message which changes its commit holds."""
+    found = filter(None, map(_CHANGE_LINE.fullmatch, sorted(trailers_in(message))))
+    return [ChangeTold(ApplicationName(each[1], each[2]), each[3], ImageVersion.parse(each[4])) for each in found]
 
 
 def tidied(text: str) -> str:

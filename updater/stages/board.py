@@ -13,13 +13,22 @@ from updater.domain.application import ApplicationName
 from updater.domain.decision import Current, Decision, Hold, Invalid, Origin, Reason, Update, UpToDate
 from updater.domain.election import Election
 from updater.domain.image import ImageVersion
-from updater.domain.messages import Happening, Noticed, Problem, TrackedApplication, TrackedImage
+from updater.domain.messages import (
+    Happening,
+    ImageIdentity,
+    Noticed,
+    Problem,
+    TrackedApplication,
+    TrackedImage,
+)
 from updater.domain.record import ImageView, decision_summary, is_failing
 from updater.domain.round import RoundSummary
 
 log = structlog.get_logger()
 
 _SKIPS = frozenset({Reason.NO_CANDIDATE, Reason.NOT_FOUND})
+_UNDECIDED = frozenset({Reason.INCOMPLETE, Reason.VERIFYING})
+"""Holds that say nothing about a version: somebody has to answer first."""
 _PASSING = frozenset({Reason.VERIFYING, Reason.NO_CANDIDATE})
 """Holds that are nobody's wish, and no news."""
 
@@ -52,6 +61,7 @@ class _Image:
 
 @dataclass(slots=True)
 class _Application:
+    tracked: TrackedApplication | None = None
     images: dict[str, _Image] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -93,7 +103,7 @@ class Board:
             before = known.images.get(alias)
             if before is not None and before.name == image.name:
                 images[alias] = replace(before, tracked=image.tracked)
-        self._applications[tracked.name] = _Application(images, tracked.problems, tracked.warnings)
+        self._applications[tracked.name] = _Application(tracked, images, tracked.problems, tracked.warnings)
         for problem in _new(tracked.problems, known.problems):
             log.warning("image.misconfigured", **_place(tracked.name, problem.alias), reason=problem.message)
             self._tell(Happening.MISCONFIGURED, tracked.name, problem.alias, problem.message)
@@ -170,6 +180,13 @@ class Board:
             return True
         image = application.images.get(alias)
         return image.failing() if image else (None if alias else False)
+
+    def undecided(self, identity: ImageIdentity) -> TrackedApplication | None:
+        """Return the application of an image for which nothing could be decided yet; None when something was."""
+        image = self._image(*identity)
+        decision = image.decision if image else None
+        waits = decision is None or (isinstance(decision, Hold) and decision.reason in _UNDECIDED)
+        return self._applications[identity.application].tracked if image and waits else None
 
     def views(self, name: ApplicationName) -> list[ImageView]:
         """Return what is known of the images of an application, in the order of its image-list."""

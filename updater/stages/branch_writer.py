@@ -25,12 +25,13 @@ from updater.domain.measurements import BatchPushed, Measure, unmeasured
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import Branch, BranchKey, GitTarget, repository_key
 from updater.ports.cluster import ApplicationWriter, Leadership
-from updater.ports.git import GitBranch, GitServer
+from updater.ports.git import GitBranch, GitServer, Tip
 from updater.ports.memory import PendingWrite, WriteMemory
 from updater.ports.tracing import UNTRACED, Tracing
 from updater.stages.batch import Plan, Planned, by_branch, by_spelling, plan
 from updater.stages.batch_files import read_batch
 from updater.stages.board import Board
+from updater.stages.carried import carried
 from updater.stages.commits import Commits
 from updater.stages.proposals import BranchNotOurs, Proposals, carries, check_ours
 from updater.stages.pull_requests import PullRequests, Review
@@ -84,9 +85,9 @@ class BranchWriter:
                 again |= await self._try(branch, group)
         return again
 
-    def forget(self, identity: ImageIdentity) -> None:
-        """Put a change that is not wanted any more on no branch again."""
-        self.proposals.forget(identity)
+    def forget(self, identity: ImageIdentity) -> list[ImageIdentity]:
+        """Put a change that is not wanted any more on no branch again; return what is on a branch with it."""
+        return self.proposals.forget(identity)
 
     async def _try(self, branch: Branch, batch: Waiting) -> Waiting:
         try:
@@ -184,8 +185,8 @@ class BranchWriter:
     async def _propose_on(
         self, branch: Branch, remote: GitBranch, head: str, name: str, planned: Sequence[Planned]
     ) -> Plan:
-        wanted = self.proposals.wanted(branch, name, planned)
-        built = await self._build_anew(branch, remote, head, name, wanted)
+        tip, wanted = await self._wanted(branch, remote, name, planned)
+        built = await self._build_anew(branch, remote, head, name, wanted, tip)
         self._say_proposed(planned, name, built)
         return built.made
 
@@ -201,11 +202,12 @@ class BranchWriter:
         """Put on a branch what nobody declined, and have its pull request say so."""
         there = review.standing(name, planned)
         name = there.open.head if there.open else name
-        wanted, held = await review.sort_out(self.proposals.wanted(branch, name, planned), planned)
+        tip, asked = await self._wanted(branch, remote, name, planned)
+        wanted, held = await review.sort_out(asked, planned)
         if not wanted:
             return Plan(settled=held)
         try:
-            built = await self._build_anew(branch, remote, head, name, wanted)
+            built = await self._build_anew(branch, remote, head, name, wanted, tip)
         except BranchNotOurs as error:
             await review.leave_alone(there.open, error.commit)
             raise
@@ -226,14 +228,28 @@ class BranchWriter:
         self._say_proposed(planned, name, built, request.url)
         return built.made
 
+    async def _wanted(
+        self, branch: Branch, remote: GitBranch, name: str, planned: Sequence[Planned]
+    ) -> tuple[Tip | None, list[UpdateDecided]]:
+        """Look at a branch of ours; tell what is to be on it: what is planned, and what was put there before."""
+        wanted = self.proposals.wanted(branch, name, planned)
+        tip = await remote.tip(name)
+        known = {decided.identity for decided in wanted}
+        return tip, [*wanted, *carried(tip, branch, self.board, known, self.now())]
+
     async def _build_anew(
-        self, branch: Branch, remote: GitBranch, head: str, name: str, wanted: list[UpdateDecided]
+        self,
+        branch: Branch,
+        remote: GitBranch,
+        head: str,
+        name: str,
+        wanted: list[UpdateDecided],
+        tip: Tip | None,
     ) -> "_Built":
-        """Make a branch one commit on the base, if it is ours; also of what was on it before."""
+        """Make a branch one commit on the base, if it is ours."""
         made = await self._plan(remote, head, wanted)
         if not made.planned:  # what was planned a moment ago has to wait after all
             return _Built(made, "", is_new=False)
-        tip = await remote.tip(name)
         if tip is not None:
             check_ours(tip, name, self.commits.author.email)
         elif await remote.head() != head:  # it may be gone because it was merged since the base was read
@@ -243,7 +259,9 @@ class BranchWriter:
             commit = old
         else:
             commit = await self._push_anew(branch, remote, head, name, made, old)
-        self.proposals.remember(branch, name, made.planned)
+        # What is carried along is not known to be wanted: the next time, its commit is asked again.
+        known = [each for each in made.planned if not self.board.undecided(each.decided.identity)]
+        self.proposals.remember(branch, name, known)
         return _Built(made, commit, is_new=not old)
 
     async def _push_anew(self, branch: Branch, remote: GitBranch, head: str, name: str, made: Plan, old: str) -> str:

@@ -15,7 +15,7 @@ from updater.domain.messages import ImageIdentity, Problem, TrackedApplication, 
 from updater.domain.pull_requests import aiu_key
 from updater.domain.target import Branch, GitTarget, repository_key
 from updater.formats.branch_name import branch_name, check_branch_template, proposal_name
-from updater.formats.commit import BRANCH_TRAILER, trailer
+from updater.formats.commit import BRANCH_TRAILER, trailer, trailers_in
 from updater.ports.git import Tip
 from updater.stages.batch import Plan, Planned, planned_by_application
 
@@ -80,12 +80,18 @@ class Proposals:
             self.forget(identity)
         self._known[_place(branch, name)] = _Proposal(branch.branch, wanted)
 
-    def forget(self, identity: ImageIdentity) -> None:
-        """Keep a change on no branch any more: it has arrived on the base, or is not wanted."""
+    def forget(self, identity: ImageIdentity) -> list[ImageIdentity]:
+        """Keep a change on no branch any more: it has arrived on the base, or is not wanted.
+
+        Return what is left on the branches that it was on.
+        """
+        left: list[ImageIdentity] = []
         for place, proposal in list(self._known.items()):
-            proposal.wanted.pop(identity, None)
+            if proposal.wanted.pop(identity, None):
+                left += proposal.wanted
             if not proposal.wanted:
                 del self._known[place]
+        return left
 
 
 def with_sound_branches(tracked: TrackedApplication) -> TrackedApplication:
@@ -135,11 +141,10 @@ def check_ours(tip: Tip, name: str, address: str) -> None:
 
 
 def carries(tip: Tip | None, head: str, planned: Sequence[Planned]) -> bool:
-    """Tell whether a branch holds all of it already, on the base as it is now."""
+    """Tell whether a branch holds just that already, on the base as it is now."""
     if tip is None or tip.parents != (head,):
         return False
-    said = set(tip.message.splitlines())
-    return all(trailer(each.change) in said for each in planned)
+    return trailers_in(tip.message) == {trailer(each.change) for each in planned}
 
 
 def _named(planned: Sequence[Planned]) -> list[tuple[str, Planned]]:

@@ -1,7 +1,7 @@
 """Send each decided update to the ordered worker of its branch, or of its Application."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from updater.domain.application import ApplicationName
@@ -31,7 +31,7 @@ class Writer:
     _tell_workers: Callable[[Pace], None] = lambda _: None
     _places: dict[ImageIdentity, BranchKey | ApplicationName] = field(default_factory=dict)
     _proposed: dict[ImageIdentity, UpdateDecided] = field(default_factory=dict)
-    """What may have to be looked at again, when somebody does something with its pull request."""
+    """What may have to be looked at again: its pull request changes, or its branch loses a change."""
 
     def change_pace(self, pace: Pace, push_tries: int) -> None:
         """Gather for longer or shorter, and push more or less often, from the next batch on."""
@@ -67,22 +67,23 @@ class Writer:
                 while True:
                     message = await self.inbox.get()
                     if isinstance(message, ReviewMoved):
-                        for decided in self._still_asked(message):
+                        for decided in self._still_asked(message.identities):
                             self._put(decided, to_branches, to_applications)
                     else:
                         self._withdraw(message.identity, to_branches, to_applications)
                         if isinstance(message, UpdateDecided):
                             self._put(message, to_branches, to_applications)
                         else:
-                            self.branches.forget(message.identity)
+                            for decided in self._still_asked(self.branches.forget(message.identity)):
+                                self._put(decided, to_branches, to_applications)
                     self.inbox.task_done()
             finally:
                 self.leadership.stop_waiting()
                 await asyncio.gather(to_branches.drain(), to_applications.drain())
 
-    def _still_asked(self, message: ReviewMoved) -> list[UpdateDecided]:
+    def _still_asked(self, identities: Iterable[ImageIdentity]) -> list[UpdateDecided]:
         """Give what was last decided for images, unless it was withdrawn."""
-        return [self._proposed[each] for each in message.identities if each in self._proposed]
+        return [self._proposed[each] for each in identities if each in self._proposed]
 
     def _put(
         self,
@@ -95,7 +96,7 @@ class Writer:
             key = self.branches.key(target.branch)
             self._places[decided.identity] = key
             to_branches.put(key, decided.identity, decided)
-            if target.branch.pull_request:
+            if target.branch.target or target.branch.pull_request:
                 self._proposed[decided.identity] = decided
         else:
             self._places[decided.identity] = target.application
