@@ -64,16 +64,30 @@ def forge_of(url: str) -> ForgeKind:
     Raises:
         Misconfigured: it does not tell.
     """
-    host = urlsplit(f"//{repository_key(url)}").hostname or ""
+    kind = forge_by_name(url)
+    if kind is None:
+        raise Misconfigured(
+            f"annotation {KEY} does not name the forge, and the host {_host(url)} does not tell it: "
+            f"write one of {', '.join(ForgeKind)}"
+        )
+    return kind
+
+
+def forge_by_name(url: str) -> ForgeKind | None:
+    """Tell by its host which forge a repository is on; None when that says nothing."""
+    host = _host(url)
     if host.endswith(_BITBUCKET):
         return ForgeKind.BITBUCKET
-    for word, kind in _KNOWN_BY.items():
-        if any(part.startswith(word) or part.endswith(word) for part in host.split(".")):
-            return kind
-    raise Misconfigured(
-        f"annotation {KEY} does not name the forge, and the host {host} does not tell it: "
-        f"write one of {', '.join(ForgeKind)}"
+    known = (
+        kind
+        for word, kind in _KNOWN_BY.items()
+        if any(part.startswith(word) or part.endswith(word) for part in host.split("."))
     )
+    return next(known, None)
+
+
+def _host(url: str) -> str:
+    return urlsplit(f"//{repository_key(url)}").hostname or ""
 
 
 def _listed(annotations: Mapping[str, str], part: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Gitea's API, as far as it is used."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from tests.fakes.forges import REPOSITORY, Body, FakeRequest, ForgeServer, Route, said, sample
@@ -13,6 +15,8 @@ class GiteaServer(ForgeServer):
     already_there = 409
     page_size = 50
     listing = f"{_API}/pulls"
+    label_names: Sequence[str] = ("deps", "image")
+    """Of the repository; an index is a label's id."""
 
     def routes(self) -> list[tuple[str, str, Route]]:
         return [
@@ -75,11 +79,17 @@ class GiteaServer(ForgeServer):
         self.numbered(number).reviewers += [*body["reviewers"], *(f"team {team}" for team in body["team_reviewers"])]
         return said(201, [])
 
-    def _labels(self, _: Body) -> web.Response:
-        return said(200, [{"id": 11, "name": "deps"}, {"id": 12, "name": "image"}])
+    def _labels(self, query: Body) -> web.Response:
+        page, size = int(query.get("page", 1)), min(int(query["limit"]), self.page_size)
+        part = list(enumerate(self.label_names))[(page - 1) * size : page * size]
+        answer = said(200, [{"id": number, "name": name} for number, name in part])
+        if page * size < len(self.label_names):
+            following = self.url(f"{_API}/labels?limit={size}&page={page + 1}".lstrip("/"))
+            answer.headers["Link"] = f'<{following}>; rel="next"'
+        return answer
 
     def _label(self, body: Body, number: str) -> web.Response:
-        self.numbered(number).labels += [{11: "deps", 12: "image"}[each] for each in body["labels"]]
+        self.numbered(number).labels += [self.label_names[each] for each in body["labels"]]
         return said(200, [])
 
     def _comments(self, _: Body, number: str) -> web.Response:

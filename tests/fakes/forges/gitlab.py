@@ -1,7 +1,7 @@
 """GitLab's API, as far as it is used."""
 
 import base64
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -10,7 +10,6 @@ from updater.domain.pull_requests import ForgeKind
 
 _API = f"/api/v4/projects/{quote(REPOSITORY, safe='')}/merge_requests"
 _COMMITS = f"/api/v4/projects/{quote(REPOSITORY, safe='')}/repository/commits"
-_FILES = f"/api/v4/projects/{quote(REPOSITORY, safe='')}/repository/files"
 OWNER = "owner@example.com"
 _STATES = {"open": "opened", "closed": "closed", "merged": "merged"}
 
@@ -30,7 +29,6 @@ class GitLabServer(ForgeServer):
             ("POST", rf"{_API}/(\d+)/notes", self._note),
             ("GET", "/api/v4/users", self._users),
             ("GET", "/api/v4/user", self._user),
-            ("GET", rf"{_FILES}/(.+)", self._file),
             ("POST", _COMMITS, self._commit),
         ]
 
@@ -90,12 +88,6 @@ class GitLabServer(ForgeServer):
     def _user(self, _: Body) -> web.Response:
         return said(200, {"id": 5, "email": OWNER, "commit_email": OWNER})
 
-    def _file(self, query: Body, path: str) -> web.Response:
-        last = self.git("log", "-1", "--format=%H", query["ref"], "--", unquote(path))
-        answer = said(200, {"file_path": unquote(path), "last_commit_id": last})
-        answer.headers["X-Gitlab-Last-Commit-Id"] = last
-        return answer
-
     def _commit(self, body: Body) -> web.Response:
         """Commit what is asked for where nobody changed those files meanwhile; modes stay, as in GitLab."""
         ref = f"refs/heads/{body['branch']}"
@@ -105,8 +97,11 @@ class GitLabServer(ForgeServer):
             if (each["action"] == "create") == bool(entry):
                 return said(400, {"message": "A file with this name already exists"})
             if entry:
-                last = self.git("log", "-1", "--format=%H", head, "--", each["file_path"])
-                if last != each["last_commit_id"]:
+                last, known = (
+                    self.git("log", "-1", "--format=%H", ref, "--", each["file_path"])
+                    for ref in (head, each["last_commit_id"])
+                )
+                if last != known:
                     message = "The file has changed since you started editing it: " + each["file_path"]
                     return said(400, {"message": message})
                 modes[each["file_path"]] = entry.split()[0]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
 
 from tests.adapters.git.test_git_client import NOWHERE, Secrets
 from tests.fakes.cluster import helm_application
@@ -23,8 +25,8 @@ from updater.adapters.forges.client import ForgeClient
 from updater.adapters.git.client import GitClient
 from updater.adapters.git.reach import Reach
 from updater.demo.gitserver import commit_files, create_repository
-from updater.domain.errors import PushRefused, PushStale
-from updater.domain.pull_requests import ForgeKind, PullRequestSettings
+from updater.domain.errors import ForgeError, ForgeThrottled, PushRefused, PushStale
+from updater.domain.pull_requests import PullRequestSettings
 from updater.domain.target import Branch
 from updater.ports.git import Author, GitBranch
 from updater.stages.keyed import Pace
@@ -175,7 +177,7 @@ async def test_pull_request_lives_with_such_commits_also_after_a_restart(place: 
 async def test_requests_of_a_commit_do_not_grow_with_the_applications(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "forge_of", lambda url: place.server.kind)
+    monkeypatch.setattr(client, "forge_by_name", lambda url: place.server.kind)
     names = [f"app{number}" for number in range(12)]
     files = {f"apps/{name}/Chart.yaml": f"name: {name}\n" for name in names}
     files |= {f"apps/{name}/values.yaml": "image:\n  tag: v1.0\n" for name in names}
@@ -194,12 +196,55 @@ async def test_requests_of_a_commit_do_not_grow_with_the_applications(
         await house.hear("image.updated", count=len(names))
     assert place.server.git("rev-list", "--count", "main") == "3"
     asked = Counter(asked.method for asked in place.server.asked)
-    assert asked == ({"POST": 1} if place.server.kind is ForgeKind.GITHUB else {"POST": 1, "HEAD": 12})
+    assert asked == {"POST": 1}
     assert len(place.server.requests) <= 7, (
         "a greeting, the branch, a commit, three levels of directories, and the files"
     )
     for name in names:
         assert "v2.0" in place.server.git("show", f"main:apps/{name}/values.yaml")
+
+
+async def test_branch_of_a_moment_that_was_left_behind_is_gone_on_with(place: Place) -> None:
+    remote = place.open()
+    built = await place.built(remote, {VALUES: b"one\n"})
+    api_asked: list[bool] = []
+
+    def after_the_first_push(request: web.Request, body: bytes) -> web.StreamResponse | None:
+        api_asked.extend([True] if request.path.startswith("/api/") else [])
+        return web.Response(status=502) if api_asked else None
+
+    place.server.fault = after_the_first_push
+    with pytest.raises(ForgeError):
+        await remote.push("", built, "ours")
+    (moment,) = set(place.server.branches()) - {"main"}
+    assert "moment" in moment
+    place.server.fault = lambda request, body: None
+    await remote.push("", await place.built(remote, {VALUES: b"two\n"}), "ours")
+    assert place.server.branches() == ["main", "ours"]
+
+
+@pytest.mark.parametrize("place", [GitHubServer], indirect=True, ids=["github"])
+async def test_limit_that_comes_with_a_success_is_one(place: Place) -> None:
+    """GraphQL says 200 when it wants fewer requests."""
+    remote = place.open()
+    head, built = await remote.head(), await place.built(remote, {VALUES: b"image:\n  tag: v2.0\n"})
+    errors = [{"type": "RATE_LIMITED", "message": "API rate limit exceeded for user ID 7."}]
+    place.server.fault = lambda request, body: (
+        said(200, {"data": None, "errors": errors}) if request.path == "/api/graphql" else None
+    )
+    for _ in range(2):
+        with pytest.raises(ForgeThrottled, match="fewer requests"):
+            await remote.push(head, built)
+    assert len(place.server.asked) == 1
+
+
+async def test_forge_that_nobody_names_is_pushed_to_and_that_is_said(place: Place) -> None:
+    remote = place.git.branch(place.branch._replace(pull_request=None))
+    with capture_logs() as events:
+        await remote.push(await remote.head(), await place.built(remote, {VALUES: b"image:\n  tag: v2.0\n"}))
+    (reason,) = [each["reason"] for each in events if each["event"] == "git.api_unavailable"]
+    assert "the name of 127.0.0.1 tells no forge, so it is pushed to by Git" in reason
+    assert place.server.git("log", "-1", "--format=%ce", "main") == AUTHOR.email
 
 
 async def test_forge_without_such_an_api_is_pushed_to(tmp_path: Path) -> None:

@@ -238,6 +238,15 @@ async def test_looks_at_azure_that_come_together_do_not_mix(place: Place) -> Non
     assert await asyncio.gather(*(forge.pull_requests() for _ in range(4))) == [()] * 4
 
 
+@pytest.mark.parametrize("place", [GiteaServer], indirect=True, ids=named)
+async def test_labels_of_gitea_are_found_on_any_page(place: Place) -> None:
+    made = await place.open("topic")
+    assert isinstance(place.server, GiteaServer)
+    place.server.label_names = [f"label-{number}" for number in range(120)]
+    await (await place.forge()).decorate(made.number, ["label-0", "label-119"], ())
+    assert place.server.requests_made[0].labels == ["label-0", "label-119"]
+
+
 @pytest.mark.parametrize("place", [BitbucketServer], indirect=True, ids=named)
 async def test_what_bitbucket_does_not_decline_keeps_what_it_proposes(place: Place) -> None:
     made = await place.open("topic")

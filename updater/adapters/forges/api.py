@@ -37,6 +37,8 @@ _NOT_FOUND = 404
 _TOO_MANY = 429
 _REDIRECT = range(300, 400)
 _SERVER = range(500, 600)
+_RATE_LIMIT = "rate limit"
+_RATE_LIMITED = "RATE_LIMITED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,19 @@ class Api:
         """
         return await self._send(method, path, msgspec.json.encode(body), {"Content-Type": "application/json"})
 
+    async def graphql(self, url: str, query: str, variables: Mapping[str, Any]) -> Answer:
+        """Have GitHub's other API do something; it says 200 when it wants fewer requests, too.
+
+        Raises:
+            ForgeThrottled: nothing was done.
+            ForgeError: as from `send`; other errors are left in the answer.
+        """
+        answer = await self.send("POST", url, {"query": query, "variables": variables})
+        for error in answer.decode(_GraphqlAnswer).errors:
+            if error.type == _RATE_LIMITED or _RATE_LIMIT in error.message.lower():
+                raise self._throttled(answer, urlsplit(url).netloc, error.message)
+        return answer
+
     async def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         url = path if path.startswith("http") else f"{self.base}{path}"
         host = urlsplit(url).netloc
@@ -161,13 +176,8 @@ class Api:
         if good and answer.status not in _UNAUTHORISED:
             return
         words = _words(answer.body)
-        wait = _asked_to_wait(answer, words)
-        if wait is not None:
-            self.memory.quiet[self.authorization, host] = time.monotonic() + wait
-            log.warning("forge.throttled", host=host, seconds=round(wait), reason=words)
-            raise ForgeThrottled(
-                f"{host} asks {self.login.name} for fewer requests: asked again in {wait:.0f} s ({words})"
-            )
+        if _wants_fewer(answer, words):
+            raise self._throttled(answer, host, words)
         said = f"{answer.place} answered {answer.status}: {words}"
         if answer.status in _SERVER:
             raise ForgeError(f"{said}: is the forge well?")
@@ -182,6 +192,15 @@ class Api:
             where = answer.headers.get("Location", "").partition("?")[0]
             raise ForgeRefused(f"{said}: it has moved to {where}: write the repository's new URL in the Application")
         raise ForgeRefused(said)
+
+    def _throttled(self, answer: Answer, host: str, words: str) -> ForgeThrottled:
+        """Leave a forge alone for as long as it wants."""
+        wait = _asked_to_wait(answer)
+        self.memory.quiet[self.authorization, host] = time.monotonic() + wait
+        log.warning("forge.throttled", host=host, seconds=round(wait), reason=words)
+        return ForgeThrottled(
+            f"{host} asks {self.login.name} for fewer requests: asked again in {wait:.0f} s ({words})"
+        )
 
 
 def next_page(answer: Answer, base: str) -> str:
@@ -210,24 +229,35 @@ async def _read(response: aiohttp.ClientResponse, place: str) -> bytes:
     return bytes(body)
 
 
-def _asked_to_wait(answer: Answer, words: str) -> float | None:
-    """Tell for how many seconds the forge wants to be left alone; None when it does not.
+def _wants_fewer(answer: Answer, words: str) -> bool:
+    """Tell whether the forge wants to be left alone: GitHub says 403 or 429, GitLab and Gitea 429."""
+    secondary = _RATE_LIMIT in words.lower() or "abuse" in words.lower()
+    limited = answer.status == _FORBIDDEN and (_exhausted(answer) or secondary or "Retry-After" in answer.headers)
+    return answer.status == _TOO_MANY or limited
 
-    GitHub says 403 or 429 with Retry-After for its secondary limits, else when the primary one is reset; GitLab and
-    Gitea say 429.
-    """
+
+def _exhausted(answer: Answer) -> bool:
+    return answer.headers.get("X-RateLimit-Remaining", answer.headers.get("RateLimit-Remaining")) == "0"
+
+
+def _asked_to_wait(answer: Answer) -> float:
+    """Tell for how many seconds: GitHub has Retry-After for its secondary limits, else when the primary is reset."""
     headers = answer.headers
-    exhausted = headers.get("X-RateLimit-Remaining", headers.get("RateLimit-Remaining")) == "0"
-    secondary = "rate limit" in words.lower() or "abuse" in words.lower()
-    limited = answer.status == _FORBIDDEN and (exhausted or secondary or "Retry-After" in headers)
-    if answer.status != _TOO_MANY and not limited:
-        return None
     after, reset = headers.get("Retry-After", ""), headers.get("X-RateLimit-Reset", headers.get("RateLimit-Reset", ""))
     if after.isdecimal():
         return min(float(after), _LONGEST_WAIT)
-    if exhausted and reset.isdecimal():
+    if _exhausted(answer) and reset.isdecimal():
         return min(max(float(reset) - datetime.now(UTC).timestamp(), 1.0), _LONGEST_WAIT)
     return _SHORTEST_WAIT
+
+
+class _GraphqlError(msgspec.Struct):
+    message: str = ""
+    type: str = ""
+
+
+class _GraphqlAnswer(msgspec.Struct):
+    errors: list[_GraphqlError] = []
 
 
 class _Complaint(msgspec.Struct):

@@ -4,6 +4,7 @@ Reading, and moving branches of our own with a lease, stays Git's business: the 
 of such a branch is made on a branch of a moment, and ours is moved to it; on the base, the API compares and swaps.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -102,14 +103,19 @@ class ForgeBranch:
         if not name:
             made = await maker.commit(self.name, wanted)
         else:
-            made = await self._by_way_of(f"{_MOMENT}-{commit[:12]}", maker, wanted, old, name)
+            moment = f"{_MOMENT}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+            made = await self._by_way_of(moment, maker, wanted, old, name)
         self.server.made.add(made)
         log.info("git.committed_by_forge", repository=self.target.url, branch=name or self.name, commit=made)
         return made
 
     async def _by_way_of(self, moment: str, maker: CommitMaker, wanted: NewCommit, old: str, name: str) -> str:
-        """Make a commit on a branch of a moment, and move ours to it; whatever happens, the other one goes."""
-        await self.git.push("", wanted.head, moment)
+        """Make a commit on a branch of a moment, and move ours to it; whatever happens, the other one goes.
+
+        One that an earlier run could not take away is gone on with.
+        """
+        left = await self.git.tip(moment)
+        await self.git.push(left.commit if left else "", wanted.head, moment)
         try:
             return await self.git.push(old, await maker.commit(moment, wanted), name)
         finally:

@@ -19,7 +19,7 @@ from updater.adapters.forges.making import CommitMaker, GitHubCommits, GitLabCom
 from updater.adapters.git.login import Login
 from updater.adapters.git.reach import Reach
 from updater.domain.errors import Misconfigured
-from updater.domain.pull_request_settings import forge_of
+from updater.domain.pull_request_settings import forge_by_name
 from updater.domain.pull_requests import ForgeKind
 from updater.domain.target import Branch
 from updater.formats.repository_url import is_ssh, ssh_address, without_login
@@ -84,9 +84,14 @@ class ForgeClient:
             Misconfigured: there is none, or it has no API for that here.
             ClusterError, GitError: there are no credentials for it.
         """
-        kind = branch.pull_request.forge if branch.pull_request else forge_of(branch.url)
+        kind = branch.pull_request.forge if branch.pull_request else forge_by_name(branch.url)
+        if kind is None:
+            raise Misconfigured(
+                f"git.commit_method api: the name of {_home(branch.url).host} tells no forge, so it is pushed to by "
+                "Git, and signed by nobody else: only the annotation pull-request (github, gitlab) can say which it is"
+            )
         if kind not in (ForgeKind.GITHUB, ForgeKind.GITLAB):
-            raise Misconfigured("git.commit_method api is for GitHub and GitLab: this repository is pushed to")
+            raise Misconfigured("git.commit_method api is for GitHub and GitLab: this repository is pushed to by Git")
         home = _home(branch.url)
         if kind is ForgeKind.GITHUB:
             return GitHubCommits(await self._github(branch, home), home.path, home.graphql)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from updater.adapters.forges.api import Api
+from updater.adapters.forges.api import Api, next_page
 from updater.adapters.forges.listing import Listings, Read, among, linked_pages, open_or_find
 from updater.domain.errors import ForgeRefused
 from updater.domain.pull_requests import PullRequest, State
@@ -16,6 +16,7 @@ from updater.formats.pull_request import proposals_in
 from updater.ports.forges import NewPullRequest
 
 _DRAFT = "WIP: "
+_MOST_LABELS = 2_000
 _SCHEDULED_ALREADY = "already scheduled"
 
 
@@ -111,8 +112,12 @@ class Gitea:
             await self.api.send("POST", f"{self._path}/issues/{number}/labels", {"labels": ids})
 
     async def _label_ids(self, labels: Sequence[str]) -> list[int]:
-        found = (await self.api.get(f"{self._path}/labels?limit=50")).decode(list[_Label])
-        ids = {each.name: each.id for each in found}
+        ids: dict[str, int] = {}
+        page = f"{self._path}/labels?limit=50"
+        while page and not set(labels) <= ids.keys() and len(ids) < _MOST_LABELS:
+            answer = await self.api.get(page)
+            ids |= {each.name: each.id for each in answer.decode(list[_Label])}
+            page = next_page(answer, self.api.base).removeprefix(self.api.base)
         missing = [label for label in labels if label not in ids]
         if missing:
             raise ForgeRefused(f"{self.repository} has no label {missing[0]}: add it in the repository's settings")

@@ -139,7 +139,7 @@ class GitHub:
 
     async def automerge(self, pull_request: PullRequest, commit: str, method: str) -> None:
         variables = {"id": pull_request.id, "method": method.upper(), "head": commit}
-        answer = await self.api.send("POST", self.graphql, {"query": _AUTOMERGE, "variables": variables})
+        answer = await self.api.graphql(self.graphql, _AUTOMERGE, variables)
         errors = answer.decode(_GraphqlAnswer).errors
         if errors:
             raise ForgeError(f"{pull_request.url} cannot be merged automatically: {errors[0].message}")

@@ -132,7 +132,7 @@ class GitHubCommits:
             "expectedHeadOid": wanted.head,
             "fileChanges": {"additions": [{"path": file.path, "contents": file.encoded} for file in wanted.files]},
         }
-        answer = await self.api.send("POST", self.graphql, {"query": _COMMIT, "variables": {"input": given}})
+        answer = await self.api.graphql(self.graphql, _COMMIT, {"input": given})
         told = answer.decode(_Answer)
         if told.errors:
             raise ForgeRefused(f"{self.repository}: the commit was not made: {told.errors[0].message}")
@@ -159,7 +159,11 @@ class GitHubCommits:
 
 @dataclass(frozen=True, slots=True)
 class GitLabCommits:
-    """Implements `CommitMaker`: what changed meanwhile in the same files is refused, what changed elsewhere is not."""
+    """Implements `CommitMaker`: what changed meanwhile in the same files is refused, what changed elsewhere is not.
+
+    Any commit will do for `last_commit_id`: GitLab looks which one changed the file last as of that one
+    (https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/services/files/base_service.rb).
+    """
 
     api: Api
     project: str
@@ -171,7 +175,7 @@ class GitLabCommits:
                 "commit_message": wanted.message,
                 "author_name": wanted.author.name,
                 "author_email": wanted.author.email,
-                "actions": [await self._action(file, wanted.head) for file in wanted.files],
+                "actions": [_action(file, wanted.head) for file in wanted.files],
             }
             return (await self.api.send("POST", f"{self._path}/commits", body)).decode(_Id).id
         except ForgeRefused as refused:
@@ -182,16 +186,14 @@ class GitLabCommits:
         user = (await self.api.get("/user")).decode(_User)
         return tuple(filter(None, (user.email, user.commit_email)))
 
-    async def _action(self, file: NewFile, head: str) -> dict[str, object]:
-        action: dict[str, object] = {"file_path": file.path, "content": file.encoded, "encoding": "base64"}
-        if not file.exists:
-            return {"action": "create", **action}
-        there = await self.api.head(f"{self._path}/files/{quote(file.path, safe='')}?ref={head}")
-        return {"action": "update", **action, "last_commit_id": there.headers.get("X-Gitlab-Last-Commit-Id", head)}
-
     @property
     def _path(self) -> str:
         return f"/projects/{quote(self.project, safe='')}/repository"
+
+
+def _action(file: NewFile, head: str) -> dict[str, object]:
+    action: dict[str, object] = {"file_path": file.path, "content": file.encoded, "encoding": "base64"}
+    return {"action": "update", **action, "last_commit_id": head} if file.exists else {"action": "create", **action}
 
 
 def _translated(refused: ForgeRefused, stale: Collection[str]) -> Exception:
