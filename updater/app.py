@@ -32,7 +32,7 @@ from updater.adapters.signatures import SignatureVerifier
 from updater.adapters.sqlite.copying import copy_database
 from updater.adapters.sqlite.store import SqliteStore
 from updater.config.environment import unsupported_variables
-from updater.config.reload import ConfigurationReload, Configured, Trusted
+from updater.config.reload import ConfigurationReload, Configured
 from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured, UpdaterError
 from updater.domain.platform import own_platform
@@ -41,7 +41,7 @@ from updater.logs import configure_logging
 from updater.pipeline import Cluster, Companion, Pipeline, build_pipeline
 from updater.ports.cluster import Leadership
 from updater.ports.git import Author
-from updater.ports.secrets import Authorities, RepositorySecrets, Secrets, ServiceAccounts
+from updater.ports.secrets import RepositorySecrets, Secrets, ServiceAccounts
 from updater.ports.tracing import UNTRACED, Tracing
 from updater.serving import Outside, build_overview
 from updater.settings.daemon import DEFAULT_STATE, TEMPORARY_STATE, Settings, State
@@ -57,7 +57,7 @@ log = structlog.get_logger()
 _GIT_CACHE_BYTES = 32 * 2**20
 
 
-class SecretCluster(Cluster, RepositorySecrets, ConfigMaps, ServiceAccounts, Authorities, Protocol):
+class SecretCluster(Cluster, RepositorySecrets, ConfigMaps, ServiceAccounts, Protocol):
     """Where Applications live, and what they need to get at registries and repositories."""
 
 
@@ -176,8 +176,8 @@ async def open_daemon(
         own = own_platform(platform.system(), platform.machine())
         metrics = Metrics()
         tracing = await stack.enter_async_context(_tracing(settings))
-        trusted = Trusted(cluster, settings.argocd.namespace)
-        reload = ConfigurationReload(trusted, settings, read_settings or (lambda: settings))
+        trust = ArgoTrust(cluster, settings.argocd.namespace)
+        reload = ConfigurationReload(trust, settings, read_settings or (lambda: settings))
         configured = await reload.load()
         registry = RegistryClient(
             configured.registries,
@@ -194,7 +194,6 @@ async def open_daemon(
         )
         stack.push_async_callback(registry.close)
         namespace = settings.argocd.namespace
-        trust = ArgoTrust(cluster, namespace)
         reach = Reach(cluster, trust, argocd_namespace=namespace, ca_data=ca_data, timeout=settings.git.timeout)
         git = GitClient(
             reach,

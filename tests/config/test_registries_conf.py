@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.certificates import loopback_certificate
-from updater.config.registries_conf import load_registries, mounted_authorities, parse_registries_conf
+from updater.adapters.argocd_trust import mounted_authorities
+from updater.config.registries_conf import load_registries, parse_registries_conf
 from updater.domain.errors import Misconfigured
 from updater.domain.image import Repository
 from updater.domain.secrets import CredentialSource, SecretKind

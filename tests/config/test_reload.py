@@ -12,9 +12,10 @@ from structlog.testing import capture_logs
 
 from tests.fakes.certificates import loopback_certificate
 from tests.fakes.house import eventually
+from updater.adapters.argocd_trust import ArgoTrust
 from updater.config.daemon import load_settings
 from updater.config.options import OPTIONS, Option
-from updater.config.reload import LIVE, ConfigurationReload, Configured, Trusted, followed
+from updater.config.reload import LIVE, ConfigurationReload, Configured, followed
 from updater.domain.application import ApplicationName
 from updater.domain.change import Change
 from updater.domain.errors import ClusterError, Misconfigured
@@ -33,7 +34,8 @@ class Cluster:
     error: ClusterError | None = None
     reads: int = 0
 
-    async def tls_certificates(self, namespace: str) -> Mapping[str, str]:
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str]:
+        assert (namespace, name) == ("argocd", "argocd-tls-certs-cm")
         self.reads += 1
         if self.error:
             raise self.error
@@ -56,8 +58,8 @@ class World:
         replace_file(self.root / "updater.yaml", f"registries: {{file: registries.conf}}\n{text}\n")
 
     def reload(self) -> ConfigurationReload:
-        trusted = Trusted(self.cluster, "argocd", self.root / "tls", keep=0)
-        return ConfigurationReload(trusted, self.read(), self.read, interval=0.01)
+        trust = ArgoTrust(self.cluster, "argocd", tls_directory=self.root / "tls", keep=0)
+        return ConfigurationReload(trust, self.read(), self.read, interval=0.01)
 
     def read(self) -> Settings:
         return load_settings(self.root / "updater.yaml", {})
@@ -144,7 +146,7 @@ async def test_a_configuration_that_is_wrong_from_the_start_is_refused(world: Wo
 
 async def test_argo_cds_certificates_come_from_its_config_map_when_they_are_not_mounted(world: World) -> None:
     certificate = loopback_certificate().certificate
-    world.cluster.certificates = {"a.example.com": certificate}
+    world.cluster.certificates = {"A.example.com": certificate}
     assert (await world.reload().load()).registries.serving(A).ca_data == certificate
 
 
@@ -163,7 +165,18 @@ async def test_certificates_are_kept_while_the_cluster_does_not_answer(world: Wo
     with capture_logs() as said:
         assert await reload.load() == before
         assert await reload.load() == before
-    assert [each["event"] for each in said] == ["registries.certificates_unread"]
+    assert [each["event"] for each in said] == ["argocd.certificates_unreadable"]
+
+
+async def test_what_registries_are_trusted_by_git_servers_are_too(world: World) -> None:
+    world.cluster.certificates = {"Git.example.com": "PEM"}
+    trust = world.reload().trust
+    world.cluster.error = ClusterError("the API server does not answer")
+    assert await trust.certificates("git.example.com") == ""
+    world.cluster.error = None
+    assert await trust.certificates("git.example.com") == "PEM"
+    world.cluster.error = ClusterError("the API server does not answer")
+    assert await trust.certificates("git.example.com") == "PEM"
 
 
 async def test_other_settings_are_followed_too(world: World) -> None:

@@ -94,10 +94,6 @@ class DirectoryCluster:
         """ServiceAccounts are of a cluster; a manifest of one is not looked for."""
         return ()
 
-    async def tls_certificates(self, namespace: str) -> Mapping[str, str]:  # noqa: ARG002 - the port's
-        """Certificates are mounted where there is no cluster."""
-        return {}
-
     async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
         name = target.application
 

@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 from ruamel.yaml import YAML, MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from updater.adapters.argocd_trust import holds_authorities
 from updater.config.options import nearest
 from updater.domain.durations import parse_go_duration
 from updater.domain.errors import Misconfigured
@@ -24,9 +23,6 @@ from updater.domain.secrets import FORMS, parse_credential_source
 from updater.redaction import register_secret
 from updater.settings.daemon import DEFAULT_REGISTRIES_CONF
 from updater.settings.registries import APIS, DIRECT, ClientCertificate, Registries, RegistrySettings, hostname
-
-TLS_DIRECTORY = Path("/app/config/tls")
-"""Argo CD's `argocd-tls-certs-cm`, where its manifests mount it: one file of certificates for each host."""
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _PATH_COMPONENT = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
@@ -36,27 +32,7 @@ _NULL = "tag:yaml.org,2002:null"
 _TRUE = frozenset({"y", "yes", "true", "on"})
 _FALSE = frozenset({"n", "no", "false", "off"})
 _SORT_MODES = ("latest-first", "latest-last", "none")
-
-
 _NO_AUTHORITIES: Mapping[str, str] = {}
-
-
-def mounted_authorities(directory: Path = TLS_DIRECTORY) -> Mapping[str, str] | None:
-    """Read the certificates of each host where Argo CD's ConfigMap is mounted; None when it is not.
-
-    Manifests of Argo CD Image Updater mount a certificate for webhooks there, or nothing.
-    """
-    try:
-        files = [file for file in directory.iterdir() if not file.name.startswith(".") and file.is_file()]
-        if not holds_authorities(file.name for file in files):
-            return None
-        return {file.name.lower(): file.read_text("utf-8", "replace") for file in files}
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise Misconfigured(
-            f"{error.filename or directory}: cannot be read: {error.strerror}; mend its mount"
-        ) from None
 
 
 def load_registries(path: Path | None, authorities: Mapping[str, str] = _NO_AUTHORITIES) -> Registries:

@@ -7,19 +7,18 @@ files that a file names, and a few kilobytes cost less than knowing all of that.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 import msgspec
 import structlog
 
+from updater.adapters.argocd_trust import ArgoTrust
 from updater.config.commits import load_commit_style, read_commit_style
 from updater.config.options import OPTIONS
-from updater.config.registries_conf import TLS_DIRECTORY, load_registries, mounted_authorities
-from updater.domain.errors import ClusterError, Misconfigured
+from updater.config.registries_conf import load_registries
+from updater.domain.errors import Misconfigured
 from updater.formats.commit import CommitStyle
-from updater.ports.secrets import Authorities
 from updater.settings.daemon import Git, Settings
 from updater.settings.registries import Registries
 
@@ -71,9 +70,6 @@ LIVE = frozenset(
 )
 """Options whose changes are followed; all others need a restart."""
 
-_PATIENCE = 10.0
-"""Seconds for the API server to give Argo CD's certificates."""
-
 
 @dataclass(frozen=True, slots=True)
 class Configured:
@@ -88,50 +84,10 @@ Apply = Callable[[Configured], Awaitable[None]]
 
 
 @dataclass
-class Trusted:
-    """The certificates that Argo CD trusts: as they are mounted, else as its ConfigMap has them."""
-
-    cluster: Authorities
-    namespace: str
-    directory: Path = TLS_DIRECTORY
-    keep: float = 60
-    """Seconds after which the ConfigMap is read again."""
-    _known: Mapping[str, str] = field(default_factory=dict)
-    _due: float = 0
-    _failure: str = ""
-
-    async def read(self) -> Mapping[str, str]:
-        """Return the certificates by host; those that were read last while they cannot be read.
-
-        Raises:
-            Misconfigured: they are mounted, and cannot be read.
-        """
-        mounted = await asyncio.to_thread(mounted_authorities, self.directory)
-        if mounted is not None:
-            return mounted
-        now = asyncio.get_running_loop().time()
-        if now >= self._due:
-            self._due = now + self.keep
-            await self._read_config_map()
-        return self._known
-
-    async def _read_config_map(self) -> None:
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                self._known = await self.cluster.tls_certificates(self.namespace)
-            self._failure = ""
-        except (ClusterError, TimeoutError) as error:
-            reason = str(error) or f"no answer within {_PATIENCE:g} s"
-            if reason != self._failure:
-                self._failure = reason
-                log.warning("registries.certificates_unread", reason=reason)
-
-
-@dataclass
 class ConfigurationReload:
     """Reads the configuration, and has changes followed."""
 
-    trusted: Trusted
+    trust: ArgoTrust
     started: Settings
     """As they were at the start."""
     read: Callable[[], Settings]
@@ -171,7 +127,7 @@ class ConfigurationReload:
                 current = found
 
     async def _load(self, settings: Callable[[], Settings], commits: Callable[[Git], CommitStyle]) -> Configured:
-        authorities = await self.trusted.read()
+        authorities = await self.trust.authorities()
 
         def load() -> Configured:
             read = settings()

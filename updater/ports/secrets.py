@@ -30,18 +30,6 @@ class ServiceAccounts(Protocol):
         ...
 
 
-class Authorities(Protocol):
-    """Knows the certificates that Argo CD trusts."""
-
-    async def tls_certificates(self, namespace: str) -> Mapping[str, str]:
-        """Return the PEM certificates of each host, as `argocd-tls-certs-cm` has them; none when there is no such.
-
-        Raises:
-            ClusterError: they could not be read now.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class LabelledSecret:
     """A Secret found by its label."""

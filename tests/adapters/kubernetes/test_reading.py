@@ -23,20 +23,19 @@ async def test_a_service_account_without_any_or_that_does_not_exist_has_none(
 
 
 async def test_argo_cds_certificates_are_read_by_host(server: ApiServer, cluster: KubernetesCluster) -> None:
-    assert await cluster.tls_certificates("argocd") == {}
-    server.put({"kind": "ConfigMap", "metadata": {"name": "argocd-tls-certs-cm"}, "data": {"A.example.com": "PEM"}})
-    assert await cluster.tls_certificates("argocd") == {"a.example.com": "PEM"}
+    assert await cluster.config_map("argocd", "argocd-tls-certs-cm") == {}
+    server.put({"kind": "ConfigMap", "metadata": {"name": "argocd-tls-certs-cm"}, "data": {"a.example.com": "PEM"}})
+    assert await cluster.config_map("argocd", "argocd-tls-certs-cm") == {"a.example.com": "PEM"}
 
 
 async def test_what_rbac_keeps_from_us_is_done_without_and_said_once(
     server: ApiServer, cluster: KubernetesCluster
 ) -> None:
-    server.forbidden |= {("get", "serviceaccounts"), ("get", "configmaps")}
+    server.forbidden |= {("get", "serviceaccounts")}
     with capture_logs() as said:
         for _ in range(2):
             assert await cluster.pull_secrets("argocd", "default") == []
-            assert await cluster.tls_certificates("argocd") == {}
-    assert [each["event"] for each in said] == ["cluster.forbidden", "cluster.forbidden"]
+    assert [each["event"] for each in said] == ["cluster.forbidden"]
 
 
 async def test_a_server_that_fails_is_not_taken_for_one_that_has_nothing(

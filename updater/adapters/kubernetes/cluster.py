@@ -43,7 +43,6 @@ from updater.ports.secrets import LabelledSecret
 log = structlog.get_logger()
 
 _QUEUE_SIZE = 1_000
-_TLS_CERTIFICATES = "argocd-tls-certs-cm"
 _WRITE_TRIES = 2
 _NOT_FOUND = 404
 _FORBIDDEN = 403
@@ -225,14 +224,6 @@ class KubernetesCluster:
         except msgspec.DecodeError as error:
             raise ClusterError(f"ServiceAccount {namespace}/{service_account} cannot be read: {error}") from None
         return [reference.name for reference in references if reference.name]
-
-    async def tls_certificates(self, namespace: str) -> Mapping[str, str]:
-        body = await self._dispensable(CONFIG_MAPS, namespace, _TLS_CERTIFICATES)
-        try:
-            data = _decode_config_map(body or b"{}").data or {}
-        except msgspec.DecodeError as error:
-            raise ClusterError(f"ConfigMap {namespace}/{_TLS_CERTIFICATES} cannot be read: {error}") from None
-        return {host.lower(): certificates for host, certificates in data.items() if certificates}
 
     async def _dispensable(self, resource: Resource, namespace: str, name: str) -> bytes | None:
         """Read an object; None when there is none, or when RBAC keeps it from us."""
