@@ -165,7 +165,7 @@ async def test_certificates_are_kept_while_the_cluster_does_not_answer(world: Wo
     with capture_logs() as said:
         assert await reload.load() == before
         assert await reload.load() == before
-    assert [each["event"] for each in said] == ["argocd.certificates_unreadable"]
+    assert [each["event"] for each in said] == ["cluster.certificates_unreadable"]
 
 
 async def test_what_registries_are_trusted_by_git_servers_are_too(world: World) -> None:

@@ -171,6 +171,14 @@ async def test_an_application_is_read_as_it_is(world: World) -> None:
     assert seen.live_images is None
 
 
+async def test_password_within_a_url_goes_no_further(world: World) -> None:
+    """What an Application says of its repository is shown by statuses, Events, notifications, traces and the API."""
+    world.put(application(source={"repoURL": "https://bot:p4ssword@git.example.com/gitops.git", "path": "x"}))
+    async with listening(world) as events:
+        [seen] = [event.application for event in await _until(events, Listed) if isinstance(event, Seen)]
+    assert seen.sources[0].repo_url == "https://git.example.com/gitops.git"
+
+
 async def test_application_set_that_generates_an_application_is_known(world: World) -> None:
     owned = application()
     owned["metadata"]["ownerReferences"] = [

@@ -11,6 +11,7 @@ import msgspec
 from updater.domain.application import Application, ApplicationName, Parameter, Source
 from updater.domain.application_sets import ApplicationSetRules, IgnoreRule
 from updater.domain.errors import ClusterError, Misconfigured
+from updater.domain.target import without_login
 
 ANNOTATION_PREFIX = "argocd-image-updater.argoproj.io/"
 _REFRESH = "argocd.argoproj.io/refresh"
@@ -218,7 +219,7 @@ def _sources(spec: _Spec, status: _Status) -> tuple[Source, ...]:
 def _source(source: _Source, status_type: str, pointer: str) -> Source:
     helm, kustomize, plugin = source.helm or _Helm(), source.kustomize or _Kustomize(), source.plugin or _Plugin()
     return Source(
-        repo_url=_text(source.repo_url),
+        repo_url=_text(without_login(source.repo_url or "")),
         path=_text(source.path),
         target_revision=_text(source.target_revision),
         chart=_text(source.chart),

@@ -118,7 +118,7 @@ class ArgoTrust:
     def _say_unreadable(self, reason: str) -> None:
         if reason != self._failure:
             self._failure = reason
-            log.warning("argocd.certificates_unreadable", reason=reason)
+            log.warning("cluster.certificates_unreadable", reason=reason)
 
 
 def mounted_authorities(directory: Path = TLS_DIRECTORY) -> Mapping[str, str] | None:

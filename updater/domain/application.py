@@ -29,6 +29,7 @@ class Source:
     """One entry of `spec.source`, `spec.sources` or `spec.sourceHydrator.drySource`."""
 
     repo_url: str
+    """Without user and password."""
     path: str = ""
     target_revision: str = ""
     chart: str = ""

@@ -65,6 +65,17 @@ class BranchKey(NamedTuple):
     branch: str
 
 
+def without_login(url: str) -> str:
+    """Leave out of a URL what must not be shown; a user of SSH is no secret and stays."""
+    scheme, found, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    login, at, host = authority.rpartition("@")
+    if not (found and at):
+        return url
+    user = login.partition(":")[0] if scheme.lower().endswith("ssh") else ""
+    return f"{scheme}://{user}{'@' if user else ''}{host}{slash}{path}"
+
+
 def repository_key(url: str) -> str:
     """Name a repository in one way for all spellings of its URL: scheme, user, `.git` and a standard port aside."""
     text = url.strip()

@@ -11,7 +11,16 @@ from updater.domain.path_globs import PathGlob, quoted
 from updater.domain.pull_request_settings import read_settings
 from updater.domain.secrets import SecretAccess
 from updater.domain.sources import chart_source, choose_source, lender_of, lends_only, only_lent_file
-from updater.domain.target import ApplicationTarget, Branch, FileKind, GitTarget, ImageKeys, Target, repository_key
+from updater.domain.target import (
+    ApplicationTarget,
+    Branch,
+    FileKind,
+    GitTarget,
+    ImageKeys,
+    Target,
+    repository_key,
+    without_login,
+)
 
 DEFAULT_KEYS = ImageKeys(name="image.name", tag="image.tag")
 """Where no annotation names any: AIU's defaults for Helm; Kustomize has no need of them."""
@@ -225,7 +234,7 @@ def _file(
 def _branch(application: Application, lender: Source, credentials: str) -> Branch:
     """Give the branch that holds the lender's files, or the one that annotations name instead."""
     annotations = application.annotations
-    url = annotations.get("git-repository", "").strip() or lender.repo_url
+    url = without_login(annotations.get("git-repository", "").strip()) or lender.repo_url
     base, target = split_branch(annotations.get("git-branch", ""))
     proposed = read_settings(annotations, url)
     if base:

@@ -2,9 +2,10 @@
 
 import re
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from updater.domain.errors import GitError
+from updater.domain.target import without_login
 
 _SCP = re.compile(r"(?:([^@/:\s]+)@)?(\[[^\]]+\]|[^/:\s]+):(?!//)(\S+)")
 """`user@host:path`, as ssh has it."""
@@ -42,21 +43,14 @@ def ssh_address(url: str) -> SshAddress:
     except ValueError:
         port = 0
     if not port or not parts.hostname or not parts.path.strip("/"):
-        raise GitError(f"{without_login(url)} is no SSH URL: write ssh://git@<host>/<path> or git@<host>:<path>")
+        raise GitError(f"{plain(url)} is no SSH URL: write ssh://git@<host>/<path> or git@<host>:<path>")
     path = unquote(parts.path)
     return SshAddress(unquote(parts.username or ""), parts.hostname, port, path[1:] if path[1] == "~" else path)
 
 
-def without_login(url: str) -> str:
-    """Leave out what must not be shown; a user of SSH is no secret and stays."""
-    text = url.strip()
-    if "://" not in text:
-        return text.rstrip("/")
-    parts = urlsplit(text)
-    user = parts.netloc.rpartition("@")[0].partition(":")[0]
-    host = parts.netloc.rpartition("@")[2]
-    shown = f"{user}@{host}" if user and is_ssh(text) else host
-    return urlunsplit(parts._replace(netloc=shown, path=parts.path.rstrip("/")))
+def plain(url: str) -> str:
+    """Spell a URL without what must not be shown, and without what means nothing."""
+    return without_login(url.strip()).rstrip("/")
 
 
 def normalised(url: str) -> str:

@@ -29,7 +29,7 @@ Number = Annotated[int, msgspec.Meta(ge=0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 _LOG_AREAS = (
     "annotation|api|application|applications|cluster|configuration|daemon|events|flag|forge|git|image|leadership|library|"
-    "notifications|pull_request|registries|registry|replicas|rival|round|signature|state|status|store|variable|web|"
+    "notifications|pull_request|registry|replicas|rival|round|signature|state|status|store|variable|web|"
     "webhook|webhooks|write_back"
 )
 LOG_AREAS = tuple(_LOG_AREAS.split("|"))

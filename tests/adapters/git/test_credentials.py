@@ -26,7 +26,7 @@ from updater.adapters.git.tokens import Post, Tokens, send_form
 from updater.domain.errors import GitAuthError, GitError, Misconfigured
 from updater.domain.target import Branch
 from updater.formats.codecommit import AwsKey, codecommit_login
-from updater.formats.repository_url import covers, is_ssh, normalised, ssh_address, without_login
+from updater.formats.repository_url import covers, is_ssh, normalised, plain, ssh_address
 from updater.ports.secrets import LabelledSecret
 
 URL = "https://git.example.com/team/gitops.git"
@@ -106,8 +106,8 @@ def test_ssh_addresses_are_taken_apart() -> None:
 
 
 def test_urls_are_shown_without_credentials() -> None:
-    assert without_login("https://bot:secret@git.example.com/x.git/") == "https://git.example.com/x.git"
-    assert without_login("ssh://git:secret@host/x") == "ssh://git@host/x"
+    assert plain("https://bot:secret@git.example.com/x.git/") == "https://git.example.com/x.git"
+    assert plain("ssh://git:secret@host/x") == "ssh://git@host/x"
     assert normalised("ssh://git@Host/x.git") == normalised("git@host:x")
 
 

@@ -156,7 +156,7 @@ async def test_certificates_that_cannot_be_read_add_none(tmp_path: Path) -> None
         with capture_logs() as logs:
             assert await place.branch().head()
             assert await place.branch().head()
-        assert [log["event"] for log in logs] == ["argocd.certificates_unreadable"]
+        assert [log["event"] for log in logs] == ["cluster.certificates_unreadable"]
         await place.client.close()
 
 

@@ -22,7 +22,7 @@ from updater.domain.errors import Misconfigured
 from updater.domain.pull_request_settings import forge_by_name
 from updater.domain.pull_requests import ForgeKind
 from updater.domain.target import Branch
-from updater.formats.repository_url import is_ssh, ssh_address, without_login
+from updater.formats.repository_url import is_ssh, plain, ssh_address
 from updater.ports.forges import Forge
 
 _GITHUB = "github.com"
@@ -125,7 +125,7 @@ def _home(url: str) -> _Home:
     Raises:
         Misconfigured: the URL names no repository on one.
     """
-    place = without_login(url)
+    place = plain(url)
     if is_ssh(place):
         address = ssh_address(place)
         host, server, path = address.host, f"https://{address.host}", address.path

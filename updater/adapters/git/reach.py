@@ -20,7 +20,7 @@ from updater.adapters.git.tokens import Post, send_form
 from updater.adapters.git.transport import Transport
 from updater.domain.errors import GitError
 from updater.domain.target import Branch
-from updater.formats.repository_url import is_ssh, ssh_address, without_login
+from updater.formats.repository_url import is_ssh, plain, ssh_address
 from updater.ports.secrets import RepositorySecrets
 
 _CONNECTIONS_PER_HOST = 4
@@ -66,7 +66,7 @@ class Reach:
         Raises:
             Misconfigured, ClusterError, GitAuthError, GitError: see `find_fields` and `Logins.login`.
         """
-        place = without_login(branch.url)
+        place = plain(branch.url)
         if not is_ssh(place) and urlsplit(place).scheme not in ("http", "https"):
             raise GitError(f"{place} is no URL that can be written to: write https://… or git@… in the Application")
         name, fields = await find_fields(self.secrets, branch, self._argocd_namespace)
