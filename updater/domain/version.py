@@ -7,10 +7,10 @@ repository has up to a hundred thousand of them; numbers of a pre-release may ha
 import re
 from dataclasses import dataclass, field
 
-_NUMBERS = re.compile(r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?")
-_IDENTIFIERS = re.compile(r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*")
 _LARGEST = 2**64 - 1
-_LARGEST_DIGITS = len(str(_LARGEST))
+_NUMBER = rf"(?=[0-9])0*+([0-9]{{0,{len(str(_LARGEST))}}})"  # without the zeros before it; nothing is zero
+_IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+_VERSION = re.compile(rf"v?{_NUMBER}(?:\.{_NUMBER})?(?:\.{_NUMBER})?(?:-({_IDENTIFIERS}))?(?:\+{_IDENTIFIERS})?")
 _DIGITS_OF_A_DATE = 6
 
 Identifier = tuple[bool, int, str]
@@ -41,30 +41,19 @@ def parse_version(tag: str, *, loose: bool = False) -> Version | None:
     """
     if not loose and len(tag) >= _DIGITS_OF_A_DATE and tag.isascii() and tag.isdigit():
         return None
-    rest, plus, metadata = tag.partition("+")
-    numbers, hyphen, prerelease = rest.partition("-")
-    given = _NUMBERS.fullmatch(numbers)
-    if given is None or (plus and not _IDENTIFIERS.fullmatch(metadata)):
+    given = _VERSION.fullmatch(tag)
+    if given is None:
         return None
-    core = _core(given.groups(default=""))
-    identifiers = _identifiers(prerelease) if hyphen else ()
-    if core is None or identifiers is None:
+    major, minor, patch, prerelease = given.groups()
+    core = (int(major or 0), int(minor or 0), int(patch or 0))
+    identifiers = _identifiers(prerelease) if prerelease else ()
+    if max(core) > _LARGEST or identifiers is None:
         return None
-    return Version((*core, not hyphen, identifiers), prerelease, sum(1 for number in given.groups() if number))
-
-
-def _core(numbers: tuple[str, ...]) -> tuple[int, int, int] | None:
-    """Convert what fits in 64 bits; leading zeros are allowed, numbers left out are zero."""
-    digits = [number.lstrip("0") or "0" for number in numbers]
-    if any(len(number) > _LARGEST_DIGITS for number in digits):
-        return None
-    major, minor, patch = (int(number) for number in digits)
-    return (major, minor, patch) if max(major, minor, patch) <= _LARGEST else None
+    specificity = 1 if minor is None else 2 if patch is None else 3
+    return Version((*core, not prerelease, identifiers), prerelease or "", specificity)
 
 
 def _identifiers(prerelease: str) -> tuple[Identifier, ...] | None:
-    if not _IDENTIFIERS.fullmatch(prerelease):
-        return None
     texts = prerelease.split(".")
     return None if any(_has_leading_zero(text) for text in texts) else tuple(_identifier(text) for text in texts)
 
