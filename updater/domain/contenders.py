@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice, takewhile
 
 from updater.domain.ranking import Candidate, Election
-from updater.domain.ripening import ripe_at
+from updater.domain.ripening import too_young
 
 _MOST = 20
 """Equal versions of which the digest is asked for; nobody has more spellings of one version."""
@@ -14,8 +14,8 @@ _MOST = 20
 def contenders(election: Election, now: datetime) -> tuple[str, ...]:
     """Name the best tag, the best that is old enough, and the equals of both: one of them is chosen, if any is."""
     candidates = election.candidates
-    ripe = next((each for each in candidates if ripe_at(each, election) <= now), None)
-    best = [*candidates[:1], *([ripe] if ripe else [])]
+    ripe = too_young(election, now)
+    best = [*candidates[:1], *candidates[ripe : ripe + 1]]
     return tuple(dict.fromkeys(name for each in best for name in _equals(each, election)))
 
 

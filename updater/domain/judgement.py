@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from updater.domain.candidates import TagRecord
 from updater.domain.decision import Current, Decision, Hold, Memory, Origin, Reason, Update, UpToDate
 from updater.domain.image import ImageVersion
 from updater.domain.ordering import Dropped, Place
@@ -105,7 +106,7 @@ class _Case:
             return Hold(reason=Reason.INCOMPLETE, message=unknown)
         if not election.candidates:
             return Hold(reason=Reason.NO_CANDIDATE, message=nothing_to_choose(election))
-        return self._of_age(election.candidates)
+        return self._of_age()
 
     def _seen_enough(self) -> bool:
         return self.election.snapshot.listed or self.election.policy.strategy is Strategy.DIGEST
@@ -125,23 +126,25 @@ class _Case:
             return self._current(candidate, f"{pin} is pinned, and is there")
         return self._update(Reason.PINNED, candidate, f"{pin} is pinned")
 
-    def _of_age(self, candidates: Sequence[Candidate]) -> Decision:
+    def _of_age(self) -> Decision:
         """Weigh the best candidate that is old enough; where it changes nothing, say what a younger one will change."""
+        candidates = self.election.candidates
         best = self._weigh(candidates[0])
         young = too_young(self.election, self.now)
         if not young or not isinstance(best, Update):
             return best
-        if len(young) < len(candidates):
-            decision = self._weigh(candidates[len(young)])
+        if young < len(candidates):
+            decision = self._weigh(candidates[young])
             if isinstance(decision, Update):
                 return decision
-        return self._too_young(young)
+        return self._too_young(candidates.records[:young])
 
-    def _too_young(self, young: Sequence[Candidate]) -> Hold:
+    def _too_young(self, young: Sequence[TagRecord]) -> Hold:
         """Hold until the first of those that are wanted is old enough."""
-        soonest = sorted(young, key=lambda candidate: ripe_at(candidate, self.election))
-        first = next(candidate for candidate in soonest if isinstance(self._weigh(candidate), Update))
-        until, version = ripe_at(first, self.election), self.election.version_of(first.record)
+        ranking = self.election.candidates
+        soonest = sorted(young, key=lambda record: ripe_at(record, self.election))
+        first = next(record for record in soonest if isinstance(self._weigh(ranking.candidate(record)), Update))
+        until, version = ripe_at(first, self.election), self.election.version_of(first)
         age = self.election.policy.minimum_age
         message = f"{version} is younger than minimum-age {age}, and waits until {time_of(until)}"
         return Hold(reason=Reason.TOO_YOUNG, message=message, candidate=version, until=until)

@@ -93,12 +93,13 @@ class Ranking(Sequence[Candidate]):
     def __getitem__(self, index: int | slice) -> Candidate | Sequence[Candidate]:
         if isinstance(index, slice):
             return Ranking(self.records[index], self.rule)
-        return self._candidate(self.records[index])
+        return self.candidate(self.records[index])
 
     def __iter__(self) -> Iterator[Candidate]:
-        return map(self._candidate, self.records)
+        return map(self.candidate, self.records)
 
-    def _candidate(self, record: TagRecord) -> Candidate:
+    def candidate(self, record: TagRecord) -> Candidate:
+        """Look at one of the records again."""
         place = self.rule.place(record)
         assert isinstance(place, Place)  # noqa: S101 - else it would not be among them
         return Candidate(place.key, place.tie, record)
