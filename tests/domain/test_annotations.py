@@ -55,12 +55,12 @@ def test_missing_image_list_is_said() -> None:
 
 
 def test_each_entry_of_the_image_list_is_tracked_by_its_alias() -> None:
-    tracked = read({"image-list": f"one={IMAGE}:~1.2, two=nginx, registry.example.com/three"})
+    tracked = read({"image-list": f"one={IMAGE}:~1.2, two=nginx, registry.example.com/three"}, kind="Kustomize")
     assert [each.alias for each in tracked.images] == ["one", "two", "three"]
 
 
 def test_bad_entry_stops_itself_alone() -> None:
-    tracked = read({"image-list": "good=nginx, bad=UPPER CASE, other=redis"})
+    tracked = read({"image-list": "good=nginx, bad=UPPER CASE, other=redis"}, kind="Kustomize")
     assert [each.alias for each in tracked.images] == ["good", "other"]
     assert len(tracked.problems) == 1
 
@@ -85,23 +85,6 @@ def test_wildcard_tracks_each_live_image_that_it_covers() -> None:
         ("team_web", "registry.example.com/team/web"),
     ]
     assert {each.policy.strategy for each in tracked.images} == {Strategy.ALPHABETICAL}
-
-
-@pytest.mark.parametrize(
-    "images", ["all=registry.example.com/team/*", f"app={IMAGE},web=registry.example.com/team/web"]
-)
-def test_running_images_that_would_overwrite_each_other_are_followed_for_neither(images: str) -> None:
-    live = (f"{IMAGE}:v1", "registry.example.com/team/web:v1")
-    tracked = read({"image-list": images}, live)
-    assert tracked.images == ()
-    assert len(tracked.problems) == 2
-    assert "parameter image.tag: name one for each" in tracked.problems[0].message
-
-
-def test_image_that_does_not_run_clashes_with_none() -> None:
-    tracked = read({"image-list": f"app={IMAGE},web=registry.example.com/team/web"}, (f"{IMAGE}:v1",))
-    assert len(tracked.images) == 2
-    assert not tracked.problems
 
 
 def test_defaults_are_semver_and_the_common_helm_parameters() -> None:
@@ -202,13 +185,15 @@ def test_pause_of_the_settings_holds_whatever_annotations_say() -> None:
 
 
 def test_pause_of_the_application_is_lifted_for_one_image_by_its_own() -> None:
-    tracked = read({"image-list": "one=nginx,two=redis", "pause": "true", "two.pause": "false"})
+    annotations = {"image-list": "one=nginx,two=redis", "pause": "true", "two.pause": "false"}
+    tracked = read(annotations, kind="Kustomize")
     assert [each.policy.paused for each in tracked.images] == ["the annotation pause is set", ""]
 
 
 def test_group_does_not_move_without_a_member_that_cannot_be_followed() -> None:
     groups = {f"{alias}.group": "web" for alias in ("one", "two")}
-    tracked = read({"image-list": "one=nginx,two=redis,three=postgres", "one.update-strategy": "newest", **groups})
+    images = "one=nginx,two=redis,three=postgres"
+    tracked = read({"image-list": images, "one.update-strategy": "newest", **groups}, kind="Kustomize")
     assert [each.alias for each in tracked.images] == ["three"]
     assert [each.alias for each in tracked.problems] == ["one", "two"]
     assert tracked.problems[1].message == "group web waits until the settings of one are corrected"
@@ -335,3 +320,13 @@ def test_constraint_that_a_strategy_of_aiu_passes_over_is_told_and_stops_nothing
 
 def test_constraint_of_a_strategy_that_aiu_has_not_stops_its_image() -> None:
     assert "has no meaning" in problem({"image-list": f"app={IMAGE}:~1", "app.update-strategy": "numeric"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("app.minimum-age", "3 days"), ("minimum-age", "3 days"), ("app.platforms", "linux"), ("app.pull-secret", "x")],
+)
+def test_value_that_cannot_be_read_is_told_with_its_place(key: str, value: str) -> None:
+    message = problem({key: value})
+    assert message.startswith(f"annotation argocd-image-updater.argoproj.io/{key}: ")
+    assert repr(value) in message

@@ -21,7 +21,7 @@ TEAM = ResourceName("argocd", "team")
 def laid_together(
     *resources: ImageUpdater, annotations: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None
 ) -> TrackedApplication | None:
-    source = Source("https://git.example.com/gitops.git", "apps/demo", "main", kind="Helm")
+    source = Source("https://git.example.com/gitops.git", "apps/demo", "main", kind="Kustomize")
     application = Application(NAME, annotations or {}, sources=(source,))
     selection = Selection()
     selection.put_application(NAME, {})
@@ -121,6 +121,17 @@ def test_the_annotations_own_what_their_image_list_names() -> None:
     (outcome,) = result.claims
     assert outcome.aliases == ("other",)
     assert [(each.alias, each.owner) for each in outcome.conflicts] == [("app", "the annotations of the Application")]
+
+
+def test_images_of_two_owners_that_have_one_place_are_stopped_and_both_are_told() -> None:
+    name = {"manifestTargets": {"kustomize": {"name": "x"}}}
+    made = resource("team", ref("demo", image("other", "redis:7", **name)))
+    result = tracked(made, annotations={"image-list": "app=httpd:2", "app.kustomize.image-name": "x"})
+    assert result.images == ()
+    assert [problem.alias for problem in result.problems] == ["app", "other"]
+    [outcome] = result.claims
+    assert outcome.aliases == ()
+    assert "images app and other would all be written to the entry of x" in outcome.failures[0]
 
 
 def test_of_two_resources_the_more_specific_owns_the_image_and_the_other_is_told() -> None:
@@ -231,12 +242,13 @@ def test_plugin_targets_become_variables_of_the_plugin() -> None:
 
 def test_another_alias_does_not_get_around_a_demanded_signature() -> None:
     made = resource("team", ref("demo", image("app", "nginx:1.x", imagesVerification=KEY)))
-    (_, other) = sorted(tracked(made, annotations={"image-list": "z=docker.io/library/nginx"}).images, key=str)
+    annotations = {"image-list": "z=docker.io/library/nginx", "z.kustomize.image-name": "z"}
+    (_, other) = sorted(tracked(made, annotations=annotations).images, key=str)
     assert other.verification is not None
 
 
 def test_a_signature_is_demanded_of_every_image_that_a_wildcard_covers() -> None:
-    source = Source("https://git.example.com/gitops.git", "apps/demo", "main", kind="Helm")
+    source = Source("https://git.example.com/gitops.git", "apps/demo", "main", kind="Kustomize")
     application = Application(NAME, sources=(source,), live_images=("quay.io/team/app:v1",))
     selection = Selection()
     selection.put_application(NAME, {})

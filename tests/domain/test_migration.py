@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.domain.resources import image, ref, resource
 from updater.adapters.imageupdaters import convert_image_updater
-from updater.domain.annotations import PREFIX
 from updater.domain.application import Application, ApplicationName, Source
 from updater.domain.governing import govern
+from updater.domain.image_settings import PREFIX
 from updater.domain.messages import TrackedImage
 from updater.domain.migration import to_annotations, to_resources
 from updater.domain.resources import ImageUpdater
@@ -79,9 +79,19 @@ def prefixed(alias: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{alias}.{key}": value for key, value in settings.items()}
 
 
-ANNOTATIONS = st.fixed_dictionaries(
-    {"image-list": st.sampled_from(["one=nginx", "one=nginx, two=quay.io/team/app", "one=localhost:5000/a"])},
-    optional={**SETTINGS, **FOR_ALL, **prefixed("one", SETTINGS), **prefixed("one", FOR_ONE)},
+IMAGES = st.sampled_from(
+    [
+        {"image-list": "one=nginx"},
+        {"image-list": "one=nginx, two=quay.io/team/app", "two.helm.image-tag": "two.tag"},
+        {"image-list": "one=localhost:5000/a"},
+    ]
+)
+ANNOTATIONS = st.builds(
+    lambda images, settings: {**images, **settings},
+    IMAGES,
+    st.fixed_dictionaries(
+        {}, optional={**SETTINGS, **FOR_ALL, **prefixed("one", SETTINGS), **prefixed("one", FOR_ONE)}
+    ),
 )
 
 

@@ -85,12 +85,24 @@ def test_second_that_comes_to_agree_shares_the_place() -> None:
     assert writers(*places.put(tracked("two"))) == {("two", "app")}
 
 
-def test_image_that_does_not_run_takes_no_place() -> None:
+def idle(name: str, **more: str) -> TrackedApplication:
+    read = tracked(name, **more)
+    return replace(read, application=replace(read.application, live_images=("quay.io/team/other:v1",)))
+
+
+def test_image_that_does_not_run_gives_way_to_one_that_does() -> None:
     places = Places()
-    idle = tracked("one")
-    places.put(replace(idle, application=replace(idle.application, live_images=("quay.io/team/other:v1",))))
-    two = tracked("two", f"app={IMAGE}:~2")
-    assert places.put(two) == [two]
+    places.put(idle("one"))
+    settled = places.put(tracked("two", f"app={IMAGE}:~2"))
+    assert writers(*settled) == {("two", "app")}
+    assert "app of application argocd/two has it, which runs" in settled[1].problems[0].message
+
+
+def test_of_images_that_do_not_run_the_first_by_name_has_the_place() -> None:
+    places = Places()
+    places.put(idle("one"))
+    [two] = places.put(idle("two", images=f"app={IMAGE}:~2"))
+    assert "argocd/one has it, whose application is the first by name" in two.problems[0].message
 
 
 def test_images_known_by_name_do_not_meet() -> None:

@@ -69,7 +69,7 @@ class TestReading:
             assert read(text) == (ImageVersion(version) if version else None)
 
     def test_index_leads_into_a_list(self) -> None:
-        text = "c:\n- image: q.io/a:v1\n- image: q.io/b:v2\n"
+        text = "c:\n- image: q.io/b:v1\n- image: q.io/a:v2\n"
         assert read(text, spec="c[1].image") == ImageVersion("v2")
         assert read(text, spec="c[2].image") is None
 
@@ -192,3 +192,8 @@ class TestDigestBesideTheTag:
         text = f"x: &x {{digest: {DIGEST}}}\nimage:\n  <<: *x\n  tag: v1\n"
         after = apply_edits(FileKind.HELM_VALUES, text, [edit("a:v2", tag="image.tag")])
         assert after == text.replace("v1", "v2") + '  digest: ""\n'
+
+
+def test_two_aliases_that_want_the_same_of_one_key_are_one_edit() -> None:
+    edits = [edit("q.io/a:v2", tag="image.tag", alias=alias) for alias in ("one", "two")]
+    assert apply_edits(FileKind.HELM_VALUES, "image:\n  tag: v1\n", edits) == "image:\n  tag: v2\n"

@@ -34,6 +34,10 @@ def test_other_images_stay(other: str) -> None:
     assert applied(pod(other)) == pod(other)
 
 
+def test_two_aliases_that_want_the_same_of_one_line_are_one_edit() -> None:
+    assert applied(pod("nginx:1.25"), WEB, edit("nginx:1.27", alias="proxy")) == pod("nginx:1.27")
+
+
 @pytest.mark.parametrize("container", ["containers", "initContainers", "ephemeralContainers"])
 @pytest.mark.parametrize(
     "path",

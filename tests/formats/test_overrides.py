@@ -88,9 +88,14 @@ class TestReading:
     def test_digest_is_told_from_the_tag(self) -> None:
         assert self.read(override(f'name: tag, value: "1@{DIGEST}"')) == ImageVersion("1", DIGEST)
 
-    def test_spec_is_read_as_a_reference(self) -> None:
-        text = override('name: image, value: "q.io:5000/a:v1"')
-        assert self.read(text, spec="image") == ImageVersion("v1")
+    @pytest.mark.parametrize(
+        ("written", "version"),
+        [("q.io/a:v1", "v1"), ("a:v1", "v1"), ("q.io/b:v1", ""), ("docker.io/a:v1", ""), ("q.io:5000/a:v1", "")],
+    )
+    def test_spec_is_the_version_of_this_image_alone(self, written: str, version: str) -> None:
+        """A chart may have the registry in another parameter."""
+        found = self.read(override(f'name: image, value: "{written}"'), "q.io/a", spec="image")
+        assert found == (ImageVersion(version) if version else None)
 
     def test_spec_that_is_no_reference_is_refused_unseen(self) -> None:
         with pytest.raises(EditError, match="image holds no image") as error:

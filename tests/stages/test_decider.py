@@ -136,7 +136,8 @@ async def test_window_that_opens_lets_the_update_go_and_one_that_closes_takes_it
 
 async def test_group_waits_for_the_tag_of_its_last_member_and_then_moves_at_once() -> None:
     desk = Desk()
-    application = tracked({"image-list": f"app={IMAGE},api={API}", "app.group": "web", "api.group": "web"})
+    groups = {"app.group": "web", "api.group": "web", "api.helm.image-tag": "api.tag"}
+    application = tracked({"image-list": f"app={IMAGE},api={API}", **groups})
     async with desk.working():
         await desk.see(application)
         await desk.observe(application, "app", "v1.0", "v2.0")

@@ -51,6 +51,48 @@ async def test_updated_application_is_refreshed(house: House) -> None:
     assert house.cluster.refreshed == [ApplicationName("argocd", "one")]
 
 
+async def test_images_that_only_the_files_tell_to_have_one_place_are_written_for_neither(house: House) -> None:
+    """Before Argo CD has said what type a source is, nothing else tells that both go to image.tag."""
+    house.registry.push("registry.example.com/team/web", "v3.0")
+    application = helm_application("one", IMAGE, live=None)
+    images = {"image-list": f"app={IMAGE},web=registry.example.com/team/web", "write-back-method": "git"}
+    source = replace(application.sources[0], kind="")
+    house.cluster.put(replace(application, annotations=images, sources=(source,)))
+    async with house.running():
+        event = await house.hear("image.write_failed", count=2)
+    assert "images app and web would all be written to the parameter image.tag" in event["reason"]
+    assert len(house.git.log(URL)) == 1
+
+
+async def test_image_does_not_write_over_another_that_spells_the_same_key_differently(house: House) -> None:
+    house.git.seed(URL, {"shared.yaml": "image:\n  tag: v1.0\n"})
+    shared = {"write-back-target": "helmvalues:/shared.yaml"}
+    house.cluster.put(helm_application("one", IMAGE, shared))
+    house.cluster.put(
+        helm_application("two", f"{IMAGE}:~1", {**shared, "app.helm.image-tag": "image['tag']"}, live="v0.9")
+    )
+    house.registry.push(IMAGE, "v1.1")
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+        updated = await house.hear("image.updated")
+    assert {failed["application"], updated["application"]} == {"argocd/one", "argocd/two"}
+    assert house.git.file(URL, "shared.yaml") == f"image:\n  tag: {updated['to']}\n"
+
+
+async def test_key_that_holds_another_image_does_not_name_ours(house: House) -> None:
+    before = "image: registry.example.com/team/web:v1.0\n"
+    house.git.seed(URL, {"apps/one/values.yaml": before})
+    spec = {"write-back-target": "helmvalues", "image-list": f"app={IMAGE}", "app.helm.image-spec": "image"}
+    application = helm_application("one", IMAGE, method="git")
+    annotations = {**spec, "write-back-method": "git"}
+    live = ("registry.example.com/team/web:v1.0",)
+    house.cluster.put(replace(application, annotations=annotations, live_images=live))
+    async with house.running():
+        event = await house.hear("image.skipped")
+    assert event["reason"] == "not-found"
+    assert house.git.file(URL, "apps/one/values.yaml") == before
+
+
 async def test_update_is_logged_with_everything_an_operator_asks_for(house: House) -> None:
     async with house.running():
         event = await house.hear("image.updated")

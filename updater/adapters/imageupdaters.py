@@ -12,8 +12,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from updater.domain.annotations import APPLICATION_KEYS, IMAGE_KEYS, POLICY_KEYS
+from updater.domain.annotations import APPLICATION_KEYS
 from updater.domain.errors import Misconfigured
+from updater.domain.image_settings import IMAGE_KEYS, POLICY_KEYS
 from updater.domain.migration import field_of
 from updater.domain.pull_requests import ForgeKind
 from updater.domain.resources import (

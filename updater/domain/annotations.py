@@ -1,66 +1,32 @@
 """An Application's annotations, read: what is tracked, how it is chosen, and what in them is wrong.
 
-Keys and meanings are AIU's, deprecated spellings included; the keys beyond AIU's are listed in `IMAGE_KEYS` and
-`APPLICATION_KEYS` beside them.
+Keys and meanings are AIU's, deprecated spellings included; the keys beyond AIU's are listed beside them, those of
+images in `image_settings`.
 """
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from updater.domain.application import Application
+from updater.domain.clashes import clashes, live_reference
 from updater.domain.durations import parse_go_duration
 from updater.domain.errors import Misconfigured
-from updater.domain.image import ImageEntry, ImageReference, ImageVersion
+from updater.domain.image import ImageEntry, ImageVersion
+from updater.domain.image_keys import image_keys, pull_secret
+from updater.domain.image_settings import DEPRECATED, IMAGE_KEYS, POLICY_KEYS, PREFIX, ImageSettings
 from updater.domain.messages import Problem, TrackedApplication, TrackedImage
-from updater.domain.platform import parse_platform
+from updater.domain.platform import Platform, parse_platform
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.policy_check import check_policy
 from updater.domain.polling import PollKey
 from updater.domain.pull_request_settings import KEYS as PULL_REQUEST_KEYS
-from updater.domain.references import parse_entry, parse_reference, split_image_list
-from updater.domain.secrets import CredentialSource, SecretAccess, parse_credential_source
-from updater.domain.target import FileKind, ImageKeys
+from updater.domain.references import parse_entry, split_image_list
+from updater.domain.secrets import SecretAccess
+from updater.domain.target import ImageKeys
 from updater.domain.targeting import DEFAULT_KEYS, choose_target
 
-PREFIX = "argocd-image-updater.argoproj.io/"
-
-POLICY_KEYS = frozenset(
-    {
-        "update-strategy",
-        "allow-tags",
-        "ignore-tags",
-        "force-update",
-        "pull-secret",
-        "skip-tags",
-        "minimum-age",
-        "extract",
-        "sort",
-        "allow-downgrade",
-        "semver-loose",
-        "pause",
-        "schedule",
-    },
-)
-"""Of one image (`<alias>.<key>`), or of all images of the application."""
-IMAGE_KEYS = frozenset(
-    {
-        "platforms",
-        "helm.image-name",
-        "helm.image-tag",
-        "helm.image-spec",
-        "kustomize.image-name",
-        "plugin.image-name",
-        "plugin.image-tag",
-        "plugin.image-spec",
-        "pin",
-        "output",
-        "source",
-        "group",
-        "release",
-    },
-)
 APPLICATION_KEYS = PULL_REQUEST_KEYS | {
     "image-list",
     "write-back-method",
@@ -74,17 +40,11 @@ STRATEGIES = {str(strategy): strategy for strategy in Strategy} | {
     "latest": Strategy.NEWEST_BUILD,
     "name": Strategy.ALPHABETICAL,
 }
-_BY_PARAMETER = (FileKind.OVERRIDE_HELM, FileKind.OVERRIDE_PLUGIN, FileKind.HELM_VALUES)
 _WITHOUT_CONSTRAINT = (Strategy.NEWEST_BUILD, Strategy.ALPHABETICAL)
 """AIU's strategies that pass over a constraint: an image that has one goes on, and is told."""
 _NO_IMAGES = (
     f"annotation {PREFIX}image-list is missing or empty: name the images to keep up to date, "
     "such as app=registry.example.com/team/app"
-)
-DEPRECATED = {"tag-match": "allow-tags"}
-_BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
-    ("0", "f", "F", "FALSE", "false", "False"),
-    False,
 )
 
 
@@ -109,16 +69,15 @@ def track(
     images: dict[str, TrackedImage] = {}
     for entry in entries:
         try:
-            settings = _Settings(annotations, entry.alias, defaults or {})
+            settings = ImageSettings(annotations, entry.alias, defaults or {})
             for meant in _meant(application, entry):
                 image = _track_image(application, settings, meant, access or SecretAccess(argocd_namespace))
                 images.setdefault(image.alias, image)
         except Misconfigured as error:
             problems.append(Problem(entry.alias, str(error)))
-    for clash in _clashes(application, images.values()):
-        problems += clash
-        for problem in clash:
-            del images[problem.alias]
+    for problem in clashes(application, images.values()):
+        problems.append(problem)
+        del images[problem.alias]
     for problem in _left_alone(annotations, images.values(), problems):
         problems.append(problem)
         del images[problem.alias]
@@ -157,27 +116,6 @@ def _meant(application: Application, entry: ImageEntry) -> Iterator[ImageEntry]:
             yield replace(entry, alias=alias, reference=reference.at(ImageVersion()))
 
 
-def _clashes(application: Application, images: Iterable[TrackedImage]) -> list[list[Problem]]:
-    """Find running images that would overwrite each other for ever, as they are written to one parameter."""
-    live = {reference.repository for text in application.live_images or () if (reference := live_reference(text))}
-    writers: dict[str, list[TrackedImage]] = {}
-    for image in images:
-        if image.target.kind in _BY_PARAMETER and image.image.repository in live:
-            writers.setdefault(image.target.place, []).append(image)
-    return [
-        [
-            Problem(
-                image.alias,
-                f"images {' and '.join(each.alias for each in same)} would all be written to the parameter "
-                f"{image.target.key}: name one for each in the annotation <alias>.helm.image-tag",
-            )
-            for image in same
-        ]
-        for same in writers.values()
-        if len(same) > 1
-    ]
-
-
 def _left_alone(
     annotations: Mapping[str, str],
     images: Iterable[TrackedImage],
@@ -192,42 +130,13 @@ def _left_alone(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """The annotations as one image sees them."""
-
-    annotations: Mapping[str, str]
-    alias: str
-    defaults: Mapping[str, str]
-
-    def __getitem__(self, key: str) -> str:
-        """Return the image's own value of a key, else the application's where the key may be given there, else ours."""
-        spellings = [key, *(old for old, present in DEPRECATED.items() if present == key)]
-        keys = [f"{self.alias}.{each}" for each in spellings] + (spellings if key not in IMAGE_KEYS else [])
-        own = next((self.annotations[key].strip() for key in keys if self.annotations.get(key, "").strip()), "")
-        return own or self.defaults.get(key, "")
-
-    def flag(self, key: str) -> bool:
-        text = self[key]
-        if text and text not in _BOOLEANS:
-            raise self.wrong(key, text, "write true or false")
-        return _BOOLEANS.get(text, False)
-
-    def listed(self, key: str) -> tuple[str, ...]:
-        return tuple(item.strip() for item in self[key].split(",") if item.strip())
-
-    def wrong(self, key: str, value: str, remedy: str) -> Misconfigured:
-        place = f"{self.alias}.{key}" if f"{self.alias}.{key}" in self.annotations else key
-        return Misconfigured(f"annotation {PREFIX}{place} is {value!r}: {remedy}")
-
-
 def _track_image(
     application: Application,
-    settings: _Settings,
+    settings: ImageSettings,
     entry: ImageEntry,
     access: SecretAccess,
 ) -> TrackedImage:
-    policy, keys = _policy(settings, entry), _image_keys(settings)
+    policy, keys = _policy(settings, entry), image_keys(settings)
     if entry.reference.is_chart:
         _check_chart(settings, entry, policy, keys)
     if policy.strategy is Strategy.DIGEST and not policy.constraint:
@@ -235,14 +144,11 @@ def _track_image(
     problems = check_policy(policy)
     if problems:
         raise Misconfigured("; ".join(problems))
-    keys = _image_keys(settings)
-    if entry.reference.is_chart:
-        _check_chart(settings, entry, policy, keys)
     return TrackedImage(
         alias=entry.alias,
         image=entry.reference,
         policy=policy,
-        poll=PollKey(entry.reference.repository, _pull_secret(settings, application, entry.reference, access)),
+        poll=PollKey(entry.reference.repository, pull_secret(settings, application, entry.reference, access)),
         keys=DEFAULT_KEYS if keys == ImageKeys() else keys,
         target=choose_target(application, entry.reference, keys, settings["source"], access),
         force_update=settings.flag("force-update"),
@@ -250,19 +156,19 @@ def _track_image(
     )
 
 
-def _policy(settings: _Settings, entry: ImageEntry) -> Policy:
-    minimum_age, strategy = settings["minimum-age"], _strategy(settings)
+def _policy(settings: ImageSettings, entry: ImageEntry) -> Policy:
+    strategy = _strategy(settings)
     return Policy(
         strategy=strategy,
         constraint="" if strategy in _WITHOUT_CONSTRAINT else entry.constraint,
         allow_tags=settings["allow-tags"],
         ignore_tags=settings.listed("ignore-tags"),
         skip_tags=settings.listed("skip-tags"),
-        platforms=tuple(parse_platform(text) for text in settings.listed("platforms")),
+        platforms=settings.read("platforms", _platforms),
         output=_output(settings),
         extract=settings["extract"],
         sort=settings["sort"],
-        minimum_age=timedelta(seconds=parse_go_duration(minimum_age)) if minimum_age else timedelta(),
+        minimum_age=settings.read("minimum-age", _age),
         allow_downgrade=settings.flag("allow-downgrade"),
         of_chart=entry.reference.is_chart,
         semver_loose=settings.flag("semver-loose"),
@@ -274,7 +180,7 @@ def _policy(settings: _Settings, entry: ImageEntry) -> Policy:
     )
 
 
-def _strategy(settings: _Settings) -> Strategy:
+def _strategy(settings: ImageSettings) -> Strategy:
     text = settings["update-strategy"]
     strategy = STRATEGIES.get(text.lower() or Strategy.SEMVER)
     if strategy is None:
@@ -282,7 +188,15 @@ def _strategy(settings: _Settings) -> Strategy:
     return strategy
 
 
-def _output(settings: _Settings) -> Output | None:
+def _platforms(text: str) -> tuple[Platform, ...]:
+    return tuple(parse_platform(item) for item in text.split(",") if item.strip())
+
+
+def _age(text: str) -> timedelta:
+    return timedelta(seconds=parse_go_duration(text)) if text else timedelta()
+
+
+def _output(settings: ImageSettings) -> Output | None:
     text = settings["output"]
     try:
         return Output(text) if text else None
@@ -290,13 +204,13 @@ def _output(settings: _Settings) -> Output | None:
         raise settings.wrong("output", text, f"write one of {', '.join(Output)}") from None
 
 
-def _paused(settings: _Settings) -> str:
+def _paused(settings: ImageSettings) -> str:
     if settings.defaults.get("pause"):
         return "updates.pause is set for all of them"
     return "the annotation pause is set" if settings.flag("pause") else ""
 
 
-def _rollback(settings: _Settings) -> bool:
+def _rollback(settings: ImageSettings) -> bool:
     text = settings["rollback"]
     if text not in ("", "respect", "overwrite"):
         raise settings.wrong("rollback", text, "write respect or overwrite")
@@ -315,7 +229,7 @@ def _with_live_tag(policy: Policy, entry: ImageEntry, application: Application) 
     )
 
 
-def _check_chart(settings: _Settings, entry: ImageEntry, policy: Policy, keys: ImageKeys) -> None:
+def _check_chart(settings: ImageSettings, entry: ImageEntry, policy: Policy, keys: ImageKeys) -> None:
     """Refuse what has no meaning for a chart: it has versions and no images.
 
     Raises:
@@ -337,48 +251,6 @@ def _check_chart(settings: _Settings, entry: ImageEntry, policy: Policy, keys: I
             f"annotations {settings.alias}.helm.* and {settings.alias}.kustomize.* have no meaning for the chart "
             f"{entry.reference.written}, whose version is the targetRevision of its source: remove them"
         )
-
-
-def _image_keys(settings: _Settings) -> ImageKeys:
-    """Read where the image stands; the three kinds of source exclude each other."""
-    kinds = {
-        "helm": _named_keys(settings, "helm"),
-        "kustomize": ImageKeys(kustomize_name=settings["kustomize.image-name"]),
-        "plugin": _named_keys(settings, "plugin"),
-    }
-    given = {kind: keys for kind, keys in kinds.items() if keys != ImageKeys()}
-    if len(given) > 1:
-        names = " and ".join(f"{settings.alias}.{kind}.*" for kind in given)
-        raise Misconfigured(f"annotations {names} exclude each other: keep those of the application's own kind")
-    keys = next(iter(given.values()), ImageKeys())
-    return replace(keys, source_type="Plugin") if "plugin" in given else keys
-
-
-def _named_keys(settings: _Settings, kind: str) -> ImageKeys:
-    parts = ("name", "tag", "spec")
-    return ImageKeys(**{part: settings[f"{kind}.image-{part}"] for part in parts})
-
-
-def _pull_secret(
-    settings: _Settings, application: Application, image: ImageReference, access: SecretAccess
-) -> CredentialSource | None:
-    text, namespace = settings["pull-secret"], application.name.namespace
-    if not text:
-        return (
-            access.fallback_of_chart(namespace, application.project) if image.is_chart else access.fallback(namespace)
-        )
-    source = parse_credential_source(text)
-    if refusal := access.refusal_of(source, namespace):
-        raise settings.wrong("pull-secret", text, f"it {refusal}")
-    return source
-
-
-def live_reference(text: str) -> ImageReference | None:
-    """Parse an entry of `status.summary.images`; None for what is no image reference."""
-    try:
-        return parse_reference(text)
-    except Misconfigured:
-        return None
 
 
 def _not_followed(entries: Iterable[ImageEntry], images: Mapping[str, TrackedImage]) -> Iterator[Problem]:

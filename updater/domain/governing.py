@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from updater.domain.annotations import APPLICATION_KEYS, DEPRECATED, POLICY_KEYS, PREFIX, track
+from updater.domain.annotations import APPLICATION_KEYS, track
 from updater.domain.application import Application
+from updater.domain.clashes import clashes
 from updater.domain.errors import Misconfigured
+from updater.domain.image_settings import DEPRECATED, POLICY_KEYS, PREFIX
 from updater.domain.messages import ClaimOutcome, Conflict, Problem, TrackedApplication, TrackedImage
 from updater.domain.policy import Output
 from updater.domain.references import parse_entry, split_image_list
@@ -60,7 +62,10 @@ def govern(
             if view.reporter is not None:
                 told[view.reporter] = replace(tracked, problems=placed)
             warnings += tracked.warnings
-    outcomes = tuple(_with_result(each, told.get(each.resource)) for each in plan.outcomes)
+    stopped = {problem.alias: problem for problem in clashes(application, images)}
+    outcomes = tuple(_with_result(each, told.get(each.resource), stopped) for each in plan.outcomes)
+    images = [image for image in images if image.alias not in stopped]
+    problems += stopped.values()
     return TrackedApplication(application, tuple(images), tuple(problems), tuple(warnings), outcomes)
 
 
@@ -252,12 +257,19 @@ def _only(annotations: Mapping[str, str], aliases: Sequence[str]) -> dict[str, s
     return {key: text for key, text in annotations.items() if key in common or key.startswith(mine)}
 
 
-def _with_result(outcome: ClaimOutcome, tracked: TrackedApplication | None) -> ClaimOutcome:
-    """Say which images a claim has in the end, and what stops the others."""
+def _with_result(
+    outcome: ClaimOutcome, tracked: TrackedApplication | None, stopped: Mapping[str, Problem]
+) -> ClaimOutcome:
+    """Say which images a claim has in the end, and what stops the others: some because of another owner's images."""
     if tracked is None:
         return replace(outcome, aliases=())
-    aliases = tuple(image.alias for image in tracked.images)
-    return replace(outcome, aliases=aliases, failures=tuple(problem.message for problem in tracked.problems))
+    aliases = [image.alias for image in tracked.images]
+    problems = [*tracked.problems, *(stopped[alias] for alias in aliases if alias in stopped)]
+    return replace(
+        outcome,
+        aliases=tuple(alias for alias in aliases if alias not in stopped),
+        failures=tuple(problem.message for problem in problems),
+    )
 
 
 def _verification(view: _View, image: TrackedImage, claims: Sequence[Claim]) -> Verification | None:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from updater.domain.annotations import DEPRECATED, IMAGE_KEYS, POLICY_KEYS, PREFIX
 from updater.domain.application import Application, ApplicationName
 from updater.domain.errors import Misconfigured
 from updater.domain.governing import written_as_annotations
+from updater.domain.image_settings import DEPRECATED, IMAGE_KEYS, POLICY_KEYS, PREFIX
 from updater.domain.references import parse_entry, split_image_list
 from updater.domain.resources import GROUP, ImageUpdater
 from updater.domain.selection import Claim, Selection

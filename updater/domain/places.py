@@ -1,16 +1,16 @@
 """Who writes where: images of several applications may have the same place for their versions.
 
 Those that want the same of it share it. Of others the first application by name has it, so that they do not replace
-each other's version for ever. What images of one application do to each other is told where annotations are read.
+each other's version for ever; one that does not run comes after all that do. What images of one application do to each
+other is told in `clashes`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import NamedTuple
 
-from updater.domain.annotations import live_reference
 from updater.domain.application import ApplicationName
+from updater.domain.clashes import may_run, wish
 from updater.domain.messages import ImageIdentity, Problem, TrackedApplication, TrackedImage
 from updater.domain.target import FileKind, GitTarget
 
@@ -28,16 +28,16 @@ class Places:
     """As their annotations have it."""
     _settled: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
     """Without the images whose place another has, and those that move together with one of them."""
-    _places: dict[str, dict[ImageIdentity, TrackedImage]] = field(default_factory=dict)
+    _places: dict[str, dict[ImageIdentity, "_Writer"]] = field(default_factory=dict)
 
     def put(self, tracked: TrackedApplication) -> list[TrackedApplication]:
         """Take in an application; return it settled, and the others whose images its change gives or takes a place."""
-        writing = [image for image in tracked.images if _may_write(tracked, image)]
-        before = self._holders(self._places_of(tracked.name) | {image.target.place for image in writing})
+        before = self._holders(self._places_of(tracked.name) | {image.target.place for image in tracked.images})
         self._drop(tracked.name)
         self._tracked[tracked.name] = tracked
-        for image in writing:
-            self._places.setdefault(image.target.place, {})[ImageIdentity(tracked.name, image.alias)] = image
+        for image in tracked.images:
+            writer = _Writer(image, may_run(tracked.application, image))
+            self._places.setdefault(image.target.place, {})[ImageIdentity(tracked.name, image.alias)] = writer
         settled = self._settled[tracked.name] = self._settle(tracked)
         return [settled, *self._changed(before, besides=tracked.name)]
 
@@ -53,7 +53,7 @@ class Places:
 
     def _drop(self, name: ApplicationName) -> None:
         for place in self._places_of(name) & self._places.keys():
-            rest = {each: image for each, image in self._places[place].items() if each.application != name}
+            rest = {each: writer for each, writer in self._places[place].items() if each.application != name}
             if rest:
                 self._places[place] = rest
             else:
@@ -65,10 +65,11 @@ class Places:
         return {place: self._holder(place) for place in places}
 
     def _holder(self, place: str) -> "_Holder":
-        """Tell who has a place: the first application by name, with its images there."""
-        images = self._places.get(place, {})
-        first = min((each.application for each in images), default=None)
-        return _Holder(first, {each.alias: image for each, image in images.items() if each.application == first})
+        """Tell who has a place: the first application by name of those that run, with its images there."""
+        writers = self._places.get(place, {})
+        ranks = ((not writer.runs, each.application) for each, writer in writers.items())
+        _, first = min(ranks, default=(True, None))
+        return _Holder(first, {each.alias: writer for each, writer in writers.items() if each.application == first})
 
     def _changed(self, before: Mapping[str, "_Holder"], besides: ApplicationName) -> list[TrackedApplication]:
         """Settle those again that share a place whose holder is another, or wants something else."""
@@ -106,26 +107,34 @@ class Places:
     def _conflict(self, name: ApplicationName, image: TrackedImage) -> str:
         """Say why an image does not have its place; empty when it has."""
         holder = self._holder(image.target.place)
-        if (
-            holder.application is None
-            or holder.application >= name
-            or _wish(image) in map(_wish, holder.images.values())
-        ):
+        wishes = [wish(writer.image) for writer in holder.images.values()]
+        if holder.application in (None, name) or wish(image) in wishes:
             return ""
         alias, rival = next(iter(holder.images.items()))
         other = f"{alias} of application {holder.application}"
+        why = "whose application is the first by name" if self._runs(name, image) == rival.runs else "which runs"
         return (
-            f"{image.target} has one place, {image.target.key}, for this image and {other} ({rival.image.written}); "
-            f"they want different things of it: {other} has it, whose application is the first by name; "
+            f"{image.target} has one place, {image.target.key}, for this image and {other} "
+            f"({rival.image.image.written}); they want different things of it: {other} has it, {why}; "
             f"{_REMEDIES.get(image.target.kind, _REMEDY)}, or the same image and settings"
         )
+
+    def _runs(self, name: ApplicationName, image: TrackedImage) -> bool:
+        return self._places[image.target.place][ImageIdentity(name, image.alias)].runs
+
+
+class _Writer(NamedTuple):
+    """An image at a place."""
+
+    image: TrackedImage
+    runs: bool
 
 
 class _Holder(NamedTuple):
     """Who has a place."""
 
     application: ApplicationName | None
-    images: Mapping[str, TrackedImage]
+    images: Mapping[str, _Writer]
 
 
 def _left_alone(images: Sequence[TrackedImage], stopped: Sequence[str]) -> list[Problem]:
@@ -136,17 +145,3 @@ def _left_alone(images: Sequence[TrackedImage], stopped: Sequence[str]) -> list[
         for image in images
         if image.group in by_group and image.alias not in stopped
     ]
-
-
-def _may_write(tracked: TrackedApplication, image: TrackedImage) -> bool:
-    """Tell whether an image is ours to manage, as far as that is known without its target."""
-    live = tracked.application.live_images
-    if live is None or image.force_update:
-        return True
-    return any(reference.repository == image.image.repository for reference in map(live_reference, live) if reference)
-
-
-def _wish(image: TrackedImage) -> object:
-    """Tell what decides about the version that an image is given; when it is written is another matter."""
-    whenever = replace(image.policy, paused="", schedule="", release="", minimum_age=timedelta())
-    return image.image.repository, whenever

@@ -93,19 +93,19 @@ def edit_values(text: str, edits: Sequence[Edit]) -> str:
 def _edit_once(stream: Stream, edits: Sequence[Edit]) -> Stream:
     """Exchange at once what is there, then add what is missing, one after the other."""
     draft, root = Draft(stream), root_of(stream)
-    missing: list[tuple[Edit, str]] = []
-    for edit in edits:
-        for path in values_of(edit):
-            spot = _search(root, parse_path(path)) if root else None
-            if spot is None:
-                missing.append((edit, path))
-            else:
-                _exchange(draft, spot, path, _spelled(spot, edit, path))
-                if path == edit.keys.tag and (pin := _pin(spot, edit)):
-                    _exchange(draft, pin, _DIGEST, edit.image.version.digest)
+    missing: dict[str, str] = {}
+    by_path = {path: edit for edit in edits for path in values_of(edit)}
+    for path, edit in by_path.items():
+        spot = _search(root, parse_path(path)) if root else None
+        if spot is None:
+            missing[path] = values_of(edit)[path]
+        else:
+            _exchange(draft, spot, path, _spelled(spot, edit, path))
+            if path == edit.keys.tag and (pin := _pin(spot, edit)):
+                _exchange(draft, pin, _DIGEST, edit.image.version.digest)
     stream = draft.finish()
-    for edit, path in missing:
-        stream = _add(stream, path, values_of(edit)[path])
+    for path, value in missing.items():
+        stream = _add(stream, path, value)
     return stream
 
 

@@ -92,14 +92,16 @@ def edit_manifests(text: str, edits: Sequence[Edit]) -> str:
         places = _places(stream, edit)
         digests = any(place.part == "digest" for place in places)
         for place in places:
-            value = _value(place, edit, digest_apart=digests)
-            if wanted.setdefault(place.node.event, value) != value:
+            value, event = _value(place, edit, digest_apart=digests), place.node.event
+            if event not in wanted:
+                wanted[event] = value
+                draft.replace(place.node, value)
+            elif wanted[event] != value:
                 raise refusal(
                     place.node.line,
-                    f"one image is to be both {wanted[place.node.event]} and {value}",
+                    f"one image is to be both {wanted[event]} and {value}",
                     "give the line to one alias with the comment `# updater: <alias>`",
                 )
-            draft.replace(place.node, value)
     return draft.finish().text
 
 

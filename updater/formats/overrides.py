@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from updater.domain.application import Parameter
 from updater.domain.change import Edit
 from updater.domain.errors import EditError, Misconfigured
-from updater.domain.image import ImageVersion
+from updater.domain.image import ImageReference, ImageVersion
 from updater.domain.references import parse_reference
 from updater.domain.target import FileKind
 from updater.formats.yaml_layout import Content
@@ -99,7 +99,7 @@ def _merged(current: Sequence[Parameter], wanted: dict[str, str], *, force_strin
 
 
 def version_in(text: str, edit: Edit) -> ImageVersion | None:
-    """Read the version out of what stands under an edit's spec or tag key; None when nothing stands there.
+    """Read the version out of what stands under an edit's spec or tag key; None for nothing, or for another image.
 
     Raises:
         EditError: the spec key holds no image reference.
@@ -110,9 +110,15 @@ def version_in(text: str, edit: Edit) -> ImageVersion | None:
     if not edit.keys.spec:
         return ImageVersion.parse(text)
     try:
-        return parse_reference(text).version or None
+        reference = parse_reference(text)
     except Misconfigured:
         raise no_image(edit.keys.spec) from None
+    return reference.version or None if is_named(edit.image, reference) else None
+
+
+def is_named(image: ImageReference, reference: ImageReference) -> bool:
+    """Tell whether a reference means an image; one without a registry may get that from another key of its chart."""
+    return reference.repository == image.repository or reference.written == image.repository.name
 
 
 def no_image(key: str) -> EditError:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Labels
-from updater.domain.change import Change
+from updater.domain.change import Change, Edit
+from updater.domain.clashes import clashes
 from updater.domain.decision import Current, Decision, Hold, Invalid, Memory, Reason, Update
 from updater.domain.election import judge
 from updater.domain.errors import EditError
@@ -295,18 +296,22 @@ def _edit(
     files: Files,
     result: Plan,
 ) -> None:
-    """Edit the files for all their images at once; if that fails, for each alone, so that none can stop the others."""
-    edits = [edit_for(each.decided.image, each.update.version) for each in planned]
+    """Edit the files for all their images at once; if that fails, for one more at a time: none stops the others.
+
+    What was done before is asked for again with each, so that none writes over another either; what does so in
+    manifests, `_overwritten` finds.
+    """
     before = _texts(paths, {**files, **result.files})
     after: dict[str, str] = {}
     done: list[Planned] = []
     try:
-        after = apply_to_all(kind, before, edits)
+        after = apply_to_all(kind, before, [_edit_of(each) for each in planned])
         done = list(planned)
     except EditError:
-        for each, edit in zip(planned, edits, strict=True):
+        for each in planned:
+            together = [each] if kind is FileKind.MANIFESTS else [*done, each]
             try:
-                after |= apply_to_all(kind, {**before, **after}, [edit])
+                after |= apply_to_all(kind, {**before, **after}, [_edit_of(one) for one in together])
                 done.append(each)
             except EditError as error:
                 result.failed.append((each.decided, str(error)))
@@ -318,6 +323,10 @@ def _edit(
         result.failed += [
             (each.decided, f"{place}: the edit to {each.update.version} changes nothing") for each in done
         ]
+
+
+def _edit_of(planned: Planned) -> Edit:
+    return edit_for(planned.decided.image, planned.update.version)
 
 
 def _locate(decided: UpdateDecided, files: Files) -> tuple[tuple[str, ...], FileKind]:
@@ -340,11 +349,24 @@ def _locate(decided: UpdateDecided, files: Files) -> tuple[tuple[str, ...], File
     if any(files.get(_join(target.base_path, name)) is not None for name in KUSTOMIZATION_NAMES):
         return (target.path,), FileKind.OVERRIDE_KUSTOMIZE
     if files.get(_join(target.base_path, _CHART)) is not None:
+        _check_alone(decided)
         return (target.path,), FileKind.OVERRIDE_HELM
     raise EditError(
         f"{target.base_path}: neither a chart nor a kustomization is there, so an override file has no effect: "
         "correct the source's path, or name the file to change in the annotation write-back-target",
     )
+
+
+def _check_alone(decided: UpdateDecided) -> None:
+    """Refuse an override of which only the files tell that its images, by their keys, have one place."""
+    images = [
+        replace(image, target=replace(image.target, kind=FileKind.OVERRIDE_HELM, key=image.keys.spec or image.keys.tag))
+        for image in decided.tracked.images
+        if isinstance(image.target, GitTarget) and image.target.kind is FileKind.OVERRIDE
+    ]
+    for problem in clashes(decided.tracked.application, images):
+        if problem.alias == decided.image.alias:
+            raise EditError(problem.message)
 
 
 def _version_in_base(decided: UpdateDecided, kind: FileKind, files: Files) -> ImageVersion | None:

@@ -15,6 +15,7 @@ from updater.domain.references import parse_reference
 from updater.domain.rollback import same_version
 from updater.domain.target import ApplicationTarget, FileKind, GitTarget
 from updater.formats.kustomize import read_overrides
+from updater.formats.overrides import is_named
 
 
 def edit_for(image: TrackedImage, version: ImageVersion) -> Edit:
@@ -106,7 +107,7 @@ def _parameter(parameters: tuple[Parameter, ...], image: TrackedImage) -> ImageV
     values = {parameter.name: parameter.value for parameter in parameters}
     if image.keys.spec:
         reference = _reference(values.get(image.keys.spec, ""))
-        return reference.version if reference else None
+        return reference.version if reference and is_named(image.image, reference) else None
     tag = values.get(image.keys.tag, "")
     return ImageVersion.parse(tag) if tag else None
 
