@@ -158,3 +158,12 @@ def test_two_ways_to_write_one_application_are_told() -> None:
     patch = resource("patch", ref("d*", image("two"), writeBackConfig={"method": "argocd"}))
     (told,) = to_annotations([application()], [git, patch]).left
     assert "write-back-method is 'argocd' by ImageUpdater argocd/patch, and 'git' by another" in told
+
+
+def test_images_that_are_annotated_already_stay_in_the_list() -> None:
+    made = application({"image-list": "own=quay.io/team/own", "own.pause": "true"})
+    own, other = image("own"), image("other")
+    found = as_annotations(made, resource("team", ref("demo", own, other)))
+    assert [each.partition("=")[0].strip() for each in found["image-list"].split(",")] == ["own", "other"]
+    assert found["own.pause"] == "true"
+    assert to_annotations([made], [resource("team", ref("demo", own))]).manifests == []

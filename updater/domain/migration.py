@@ -65,8 +65,9 @@ def to_annotations(applications: Iterable[Application], resources: Sequence[Imag
     for application in applications:
         selection.put_application(application.name, application.labels)
         claims = [claim for claim in selection.claims(application.name) if not claim.ref.use_annotations]
-        if claims:
-            annotations = _annotations(application, claims, result.left)
+        written = written_as_annotations(application, claims)
+        if written:
+            annotations = _annotations(application, written, result.left)
             result.manifests.append(_annotated(application.name, annotations))
     return result
 
@@ -154,11 +155,14 @@ def _unknown(annotations: Mapping[str, str], aliases: Sequence[str]) -> list[str
     return sorted(annotations.keys() - known)
 
 
-def _annotations(application: Application, claims: Sequence[Claim], left: list[str]) -> dict[str, str]:
-    """Lay the claims' annotations together; one Application has one way of writing back."""
-    merged: dict[str, str] = {}
-    lists: list[str] = []
-    for claim, texts in written_as_annotations(application, claims):
+def _annotations(
+    application: Application, written: Sequence[tuple[Claim, Mapping[str, str]]], left: list[str]
+) -> dict[str, str]:
+    """Lay the claims' annotations beside those that are there; one Application has one way of writing back."""
+    own = application.annotations
+    merged = dict(own) if own.get("image-list", "").strip() else {}
+    lists = [merged.pop("image-list", "")]
+    for claim, texts in written:
         left += [f"{application.name}: {problem}" for problem in _uncarried(claim)]
         lists.append(texts.get("image-list", ""))
         for key, text in texts.items():
