@@ -3,9 +3,10 @@
 import asyncio
 import os
 import platform
+import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,6 +81,7 @@ def run_daemon(
     """
     try:
         dry_run = dry_run or settings.updates.dry_run
+        _allow_many_files()
         keep_collections_short()
         return uvloop.run(_run(settings, environ, read_settings, at_end, once=once, dry_run=dry_run))
     except UpdaterError:
@@ -326,6 +328,13 @@ async def _beside(work: Callable[[], Awaitable[None]], name: str) -> AsyncIterat
     finally:
         task.cancel()
         await asyncio.wait({task})
+
+
+def _allow_many_files() -> None:
+    """Take as many files and connections as may be had: the limit that a process begins with is for those of old."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _stop_on_signals() -> asyncio.Event:

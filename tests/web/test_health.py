@@ -128,3 +128,22 @@ async def test_address_that_is_taken_is_said_and_tried_again(monkeypatch: pytest
     await eventually(lambda: bool(second.addresses), lambda: "the second server to listen")
     task.cancel()
     await asyncio.wait({task})
+
+
+async def test_connections_that_say_nothing_make_room() -> None:
+    """Else whoever opens enough of them keeps the daemon from reaching registries and Git servers."""
+    routes = Health({"store": well}).routes()
+    silent: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    async with serving(WebServer("web", Listen("127.0.0.1:0"), routes)) as url:
+        host, _, port = url.rpartition("/")[2].partition(":")
+        try:
+            for _ in range(110):
+                silent.append(await asyncio.open_connection(host, int(port)))
+                async with ClientSession() as session, session.get(f"{url}/healthz") as answer:
+                    assert answer.status == 200
+            ended = [reader for reader, _ in silent if reader.at_eof()]
+            assert ended == [reader for reader, _ in silent[: len(ended)]]
+            assert len(silent) - len(ended) <= 100
+        finally:
+            for _, writer in silent:
+                writer.close()

@@ -20,6 +20,9 @@ _BETWEEN_TRIES = 10.0
 """Seconds between two tries to have an address that is taken."""
 _KEEPALIVE = 30.0
 _SECONDS_TO_END = 2.0
+_MOST_CONNECTIONS = 100
+"""At once. Whoever opens more, and says nothing, may not keep registries and Git servers from being reached."""
+_HANDSHAKE_SECONDS = 10.0
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
@@ -69,6 +72,36 @@ class TlsFiles:
         return tuple((each.st_mtime_ns, each.st_ino, each.st_size) for each in found)
 
 
+class _Site(web.BaseSite):
+    """Where the server listens, for no more connections than it can have: the oldest makes room."""
+
+    def __init__(self, runner: web.AppRunner, listen: Listen, context: ssl.SSLContext | None) -> None:
+        super().__init__(runner, ssl_context=context)
+        self._listen = listen
+        self._handlers = runner.server
+
+    @property
+    def name(self) -> str:
+        return self._listen
+
+    async def start(self) -> None:
+        await super().start()
+        self._server = await asyncio.get_running_loop().create_server(
+            self._admitted,
+            self._listen.host,
+            self._listen.port,
+            ssl=self._ssl_context,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._ssl_context else None,
+        )
+
+    def _admitted(self) -> asyncio.Protocol:
+        assert self._handlers is not None  # noqa: S101 - the runner is set up
+        connected = [each for each in self._handlers.connections if each.transport is not None]
+        if len(connected) >= _MOST_CONNECTIONS:
+            connected[0].force_close()
+        return self._handlers()
+
+
 @dataclass
 class WebServer:
     """Serves as long as it runs; an address that is taken stops nothing else, and is tried again."""
@@ -108,7 +141,7 @@ class WebServer:
 
     async def _serve(self, runner: web.AppRunner) -> None:
         context = self.tls.context if self.tls else None
-        await web.TCPSite(runner, self.listen.host, self.listen.port, ssl_context=context).start()
+        await _Site(runner, self.listen, context).start()
         self.addresses = [(address[0], address[1]) for address in runner.addresses]
         listening = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.addresses]
         log.info("web.listening", section=self.section, addresses=listening, tls=bool(self.tls))
