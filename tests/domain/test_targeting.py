@@ -116,6 +116,8 @@ def test_revision_head_is_the_servers_head(revision: str) -> None:
 def test_branch_and_repository_may_be_others() -> None:
     branch = git({"git-branch": "env", "git-repository": "https://git.example.com/env.git"}).branch
     assert branch == Branch("https://git.example.com/env.git", "env", "repocreds")
+    assert git({"git-branch": "env:env"}).branch == git({"git-branch": "env"}).branch
+    assert git({"git-branch": ":main"}).branch == git({}).branch
     assert git({"git-repository": "https://bot:p4ssword@git.example.com/env.git"}).branch.url == branch.url
 
 

@@ -300,6 +300,13 @@ async def test_settings_that_rule_it_out_take_a_change_from_a_shared_branch_by_a
     assert "value: v3.0" in house.git.file(URL, OVERRIDE, "updates")
 
 
+async def test_base_is_no_branch_of_its_own(house: House) -> None:
+    house.cluster.put(helm_application("one", IMAGE, {"git-branch": "main:{{ if .AppName }}main{{ end }}"}))
+    async with house.running():
+        failed = await house.hear("image.write_failed")
+    assert failed["reason"] == "annotation git-branch gives the name of the base, main: name another branch"
+
+
 async def test_dry_run_makes_no_branch(house: House) -> None:
     async with house.running(dry_run=True):
         await house.hear("image.would_update")

@@ -238,9 +238,10 @@ def _branch(application: Application, lender: Source, credentials: str) -> Branc
     base, target = split_branch(annotations.get("git-branch", ""))
     proposed = read_settings(annotations, url)
     if base:
-        return Branch(url, base_branch(base, "annotation git-branch"), credentials, target, proposed)
-    revision = _revision(application, lender, url).strip()
-    return Branch(url, base_branch(revision, "targetRevision"), credentials, target, proposed)
+        branch = base_branch(base, "annotation git-branch")
+    else:
+        branch = base_branch(_revision(application, lender, url).strip(), "targetRevision")
+    return Branch(url, branch, credentials, "" if target == branch else target, proposed)
 
 
 def _revision(application: Application, lender: Source, url: str) -> str:

@@ -232,6 +232,8 @@ class BranchWriter:
         self, branch: Branch, remote: GitBranch, name: str, planned: Sequence[Planned]
     ) -> tuple[Tip | None, list[UpdateDecided]]:
         """Look at a branch of ours; tell what is to be on it: what is planned, and what was put there before."""
+        if name == remote.name:
+            raise Misconfigured(f"annotation git-branch gives the name of the base, {name}: name another branch")
         wanted = self.proposals.wanted(branch, name, planned)
         tip = await remote.tip(name)
         known = {decided.identity for decided in wanted}
