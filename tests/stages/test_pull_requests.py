@@ -215,6 +215,19 @@ async def test_commit_of_a_person_is_kept_and_commented_on_once(house: House) ->
     assert only(house).body == there.body
 
 
+async def test_branch_that_a_person_committed_to_is_used_again_once_it_is_merged(house: House) -> None:
+    """As it stays after the merge, with a commit that is not ours on top: the base has all of it."""
+    async with house.running():
+        there = await opened(house)
+        house.git.seed(URL, {"README.md": "theirs\n"}, there.head)
+        house.git.merge(URL, there.head, "main")
+        await house.hear("write_back.merged")
+        house.registry.push(IMAGE, "v3.0")
+        await house.hear("pull_request.opened", count=2)
+    assert only(house).head == there.head
+    assert house.git.file(URL, "README.md", "main") == "theirs\n"
+
+
 async def test_renewed_text_keeps_what_a_person_merged_meanwhile_apart(house: House) -> None:
     """After the merge of v2.0, v3.0 gets a pull request of its own, from v2.0."""
     async with house.running():

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -207,7 +207,7 @@ class BranchWriter:
         if not wanted:
             return Plan(settled=held)
         try:
-            built = await self._build_anew(branch, remote, head, name, wanted, tip)
+            built = await self._build_anew(branch, remote, head, name, wanted, tip, review.merged(name))
         except BranchNotOurs as error:
             await review.leave_alone(there.open, error.commit)
             raise
@@ -247,13 +247,14 @@ class BranchWriter:
         name: str,
         wanted: list[UpdateDecided],
         tip: Tip | None,
+        merged: Collection[str] = (),
     ) -> "_Built":
         """Make a branch one commit on the base, if it is ours."""
         made = await self._plan(remote, head, wanted)
         if not made.planned:  # what was planned a moment ago has to wait after all
             return _Built(made, "", is_new=False)
         if tip is not None:
-            check_ours(tip, name, self.commits.author.email)
+            check_ours(tip, name, self.commits.author.email, merged)
         elif await remote.head() != head:  # it may be gone because it was merged since the base was read
             raise PushStale(f"{branch.url} moved while branch {name} was looked for")
         old = tip.commit if tip is not None else ""

@@ -4,7 +4,7 @@ Such a branch is one commit on the base, built anew whenever something is added 
 what it held before; after a restart the decisions tell it again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -122,16 +122,17 @@ class BranchNotOurs(GitError):
         self.commit = commit
 
 
-def check_ours(tip: Tip, name: str, address: str) -> None:
+def check_ours(tip: Tip, name: str, address: str, merged: Collection[str] = ()) -> None:
     """Refuse to build a branch anew that somebody else committed to.
 
-    Of a branch of Argo CD Image Updater's, its address is enough: it adds no trailer.
+    Of a branch of Argo CD Image Updater's, its address is enough: it adds no trailer. A commit that was `merged`, by
+    the beginning of its hash, is on the base: nothing of it is lost, whoever made it.
 
     Raises:
         BranchNotOurs: its commit is by somebody else, or was made for another branch.
     """
     marked = bool(aiu_key(name)) or f"{BRANCH_TRAILER}: {name}" in tip.message.splitlines()
-    if tip.committer == address and marked:
+    if (tip.committer == address and marked) or tip.commit.startswith(tuple(merged)):
         return
     raise BranchNotOurs(
         f"branch {name} is left alone, for its commit {tip.commit[:12]} by {tip.committer or 'somebody'} is not ours: "

@@ -145,6 +145,11 @@ class Review:
         adoptable = frozenset[str]() if self.branch.target else frozenset(chain.from_iterable(map(_keys, planned)))
         return standing(self.listing, Wanted(name, frozenset(map(_planned, planned)), adoptable))
 
+    def merged(self, name: str) -> frozenset[str]:
+        """Give the commits, cut short, at which a branch was when its pull requests were merged."""
+        there = (each for each in self.listing if each.head == name and each.state is State.MERGED)
+        return frozenset(each.commit[:_TOLD] for each in there if each.commit)
+
     async def sort_out(
         self, wanted: Sequence[UpdateDecided], planned: Sequence[Planned]
     ) -> tuple[list[UpdateDecided], list[Decided]]:
