@@ -18,6 +18,7 @@ from updater.domain.errors import (
     RegistryAuthError,
     RegistryError,
     RegistryThrottled,
+    RegistryUnanswered,
     SecretNotFound,
     UpdaterError,
 )
@@ -105,8 +106,8 @@ class Desk:
         return [message.snapshot for message in mail if isinstance(message, ImageObserved)]
 
 
-def tracked(name: str = "one", annotations: Mapping[str, str] | None = None) -> TrackedApplication:
-    found = track(helm_application(name, IMAGE, annotations), "argocd")
+def tracked(name: str = "one", annotations: Mapping[str, str] | None = None, image: str = IMAGE) -> TrackedApplication:
+    found = track(helm_application(name, image, annotations), "argocd")
     assert found is not None
     assert not found.problems
     return found
@@ -425,6 +426,35 @@ async def test_list_that_shrank_is_looked_at_again_a_minute_later_whatever_the_i
         await desk.inbox.put(ApplicationSeen(tracked()))
         await asyncio.sleep(80)
     assert [60 <= wait <= 70 for wait in desk.registry.waits()] == [True]
+
+
+async def test_list_that_shrank_does_not_stretch_a_shorter_interval() -> None:
+    desk = Desk(TimedRegistry(error=ListShrank("shrank", 60), own_interval=10))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(80)
+    assert max(desk.registry.waits()) <= 10
+
+
+async def test_registry_that_answers_again_has_all_that_waited_for_it_looked_at() -> None:
+    """However long each of them has failed, and however far off its next look is; and each of them once."""
+    desk = Desk(TimedRegistry(error=RegistryUnanswered("is down")))
+    async with desk.running():
+        for number in range(20):
+            await desk.inbox.put(ApplicationSeen(tracked(f"app-{number}", image=f"{IMAGE}-{number}")))
+        await asyncio.sleep(7200)
+        desk.registry.error, before = None, len(desk.registry.asked)
+        await asyncio.sleep(300)
+        first = desk.registry.asked[before][0]
+    assert sum(first <= moment <= first + 1 for moment, _ in desk.registry.asked) == 20
+
+
+async def test_repository_whose_registry_does_not_answer_is_looked_at_every_five_minutes() -> None:
+    desk = Desk(TimedRegistry(error=RegistryUnanswered("is down")))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(7200)
+    assert max(desk.registry.waits()) <= 300
 
 
 async def test_digests_that_a_group_needs_are_looked_for_at_once_and_as_long_as_it_is_a_group() -> None:

@@ -46,6 +46,10 @@ class RegistryAuthError(RegistryError):
     """A registry refused the credentials."""
 
 
+class RegistryUnanswered(RegistryError):
+    """A registry, or what stands in front of it, does not answer, or is left alone because it did not."""
+
+
 class RepositoryNotFound(RegistryError):
     """A registry does not know the repository."""
 

@@ -21,6 +21,7 @@ from updater.domain.errors import (
     RegistryAuthError,
     RegistryError,
     RegistryThrottled,
+    RegistryUnanswered,
     StoreError,
 )
 from updater.domain.image import Repository
@@ -45,6 +46,8 @@ log = structlog.get_logger()
 _LONGEST_BACK_OFF = timedelta(minutes=30)
 _LONGEST_UNAUTHORIZED = timedelta(minutes=5)
 """Somebody has to mend it, and wants to see that it is; more often, and the registry may lock the account."""
+_LONGEST_UNANSWERED = timedelta(minutes=5)
+"""As long as a registry is left alone that does not answer: until then, a look costs it nothing."""
 _SPREAD = 0.1
 """Part of a wait that a poll's own place may take off."""
 _MOST_HINTS = 1000
@@ -89,6 +92,8 @@ class _Poll:
     changed_at: datetime | None = None
     """When something was last new, as far as it is known."""
     failures: int = 0
+    unanswered: bool = False
+    """Whether the last look failed because the registry does not answer."""
     task: asyncio.Task[None] | None = None
 
     def wants(self) -> Wants:
@@ -280,11 +285,14 @@ class Poller:
         try:
             snapshot = await self._observe(poll)
             poll.failures = 0
+            if poll.unanswered:
+                self._answers_again(poll)
             poll.looked_at = asyncio.get_running_loop().time()
             delay = self._rhythm(poll)
             outcome = "complete"
         except (RegistryError, Misconfigured, StoreError) as error:
             poll.failures += 1
+            poll.unanswered = isinstance(error, RegistryUnanswered)
             outcome = _outcome(error)
             delay = self._back_off(poll, error)
             snapshot = Snapshot(poll.key.repository, (), self.now(), incomplete=str(error))
@@ -298,6 +306,14 @@ class Poller:
         await self._tell(poll, snapshot)
         await self._schedule(poll, delay)
         return outcome
+
+    def _answers_again(self, looked: _Poll) -> None:
+        """Have looked at, once, whatever else waits because this registry did not answer."""
+        looked.unanswered, now = False, asyncio.get_running_loop().time()
+        for key, poll in self._polls.items():
+            if key.repository.host == looked.key.repository.host and poll.unanswered:
+                poll.unanswered = False
+                poll.want_at(now)
 
     async def _observe(self, poll: _Poll) -> Snapshot:
         poll.asked, poll.wanted_at = poll.wants(), math.inf
@@ -349,9 +365,11 @@ class Poller:
         longest = _LONGEST_BACK_OFF
         if isinstance(error, RegistryAuthError | Misconfigured):
             longest = _LONGEST_UNAUTHORIZED
+        elif isinstance(error, RegistryUnanswered):
+            longest = _LONGEST_UNANSWERED
         delay = max(min(interval * 2.0 ** min(poll.failures - 1, 10), longest), interval)
         if isinstance(error, ListShrank):
-            return timedelta(seconds=error.retry_after) / (1 - _SPREAD)
+            return min(interval, timedelta(seconds=error.retry_after) / (1 - _SPREAD))  # it may be whole again by then
         if isinstance(error, RegistryThrottled) and error.retry_after is not None:
             delay = max(delay, timedelta(seconds=error.retry_after) / (1 - _SPREAD))
         return delay

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
-from updater.domain.errors import RegistryError
+from updater.domain.errors import RegistryUnanswered
 
 log = structlog.get_logger()
 
@@ -18,7 +18,7 @@ _FIRST_PAUSE = 10.0
 _LONGEST_PAUSE = 300.0
 
 
-class NoAnswer(RegistryError):
+class NoAnswer(RegistryUnanswered):
     """The registry, or what stands in front of it, could not be reached or broke off."""
 
 
@@ -43,7 +43,7 @@ class CircuitBreaker:
         """Let a request through and learn how it ends; while the circuit is open, one probe when its time has come.
 
         Raises:
-            RegistryError: the registry is left alone for now.
+            RegistryUnanswered: the registry is left alone for now.
         """
         if self._opened:
             self._raise_if_resting()
@@ -59,7 +59,7 @@ class CircuitBreaker:
     def _raise_if_resting(self) -> None:
         left = self._open_until - asyncio.get_running_loop().time()
         if left > 0:
-            raise RegistryError(
+            raise RegistryUnanswered(
                 f"did not answer {self._failures} times in a row and is left alone; the next try is in {left:.0f} s",
             )
 
