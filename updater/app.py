@@ -32,7 +32,7 @@ from updater.adapters.secret_texts import SecretTexts
 from updater.adapters.signatures import SignatureVerifier
 from updater.adapters.sqlite.copying import copy_database
 from updater.adapters.sqlite.store import SqliteStore
-from updater.config.environment import unsupported_variables
+from updater.config.environment import secret_variables, unsupported_variables
 from updater.config.reload import ConfigurationReload, Configured
 from updater.domain.application import ApplicationName
 from updater.domain.errors import Misconfigured, UpdaterError
@@ -193,6 +193,7 @@ async def open_daemon(
             argocd_namespace=settings.argocd.namespace,
             script_directories=settings.registries.script_directories,
             measure=metrics.measure,
+            secret_variables=secret_variables(settings),
         )
         stack.push_async_callback(registry.close)
         namespace = settings.argocd.namespace
@@ -241,7 +242,7 @@ async def open_daemon(
         async def follow(changed: Configured) -> None:
             said = changed.settings
             configure_logging(said.log)
-            await registry.reconfigure(changed.registries, said.registries.script_directories)
+            await registry.reconfigure(changed.registries, said.registries.script_directories, secret_variables(said))
             commits.author, commits.style = Author(said.git.user, said.git.email), changed.commits
             commits.signer = _signing_key(said, cluster)
             await pipeline.follow(said)

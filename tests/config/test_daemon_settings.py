@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from updater.config.daemon import load_settings
-from updater.config.environment import unsupported_variables
+from updater.config.environment import secret_variables, unsupported_variables
 from updater.config.options import OPTIONS, SECTIONS, Option
 from updater.domain.errors import Misconfigured
-from updater.settings.daemon import Settings
+from updater.settings.daemon import Settings, Web, Webhooks
 from updater.settings.units import Duration, Interval, Size
 
 SAMPLE = Path(__file__).parents[2] / "config" / "updater.yaml"
@@ -363,3 +363,9 @@ class TestServer:
     def test_audience_without_an_account_is_refused(self) -> None:
         with pytest.raises(Misconfigured, match="gar_service_account need each other"):
             load_settings(None, {"UPDATER_WEBHOOKS_GAR_AUDIENCE": "https://x"})
+
+
+def test_variables_that_settings_have_read_are_named_wherever_they_stand() -> None:
+    webhooks = Webhooks(harbor_secret="env:OF_HARBOR", quay_secret="a text", gitlab_secret="secret:argocd/hooks#gitlab")
+    settings = Settings(webhooks=webhooks, web=Web(api_token="env:OF_THE_API"))
+    assert secret_variables(settings) == {"OF_HARBOR", "OF_THE_API"}

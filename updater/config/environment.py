@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from updater.config.options import OPTIONS, Option, nearest
+from updater.domain.secrets import SecretKind
 
 PREFIX = "UPDATER_"
 
@@ -47,6 +50,7 @@ _SPELLINGS = {
 _NO_TIME = re.compile(r"-.+|\+?0+(\.0*)?(ns|us|µs|ms|s|m|h)?")
 """What AIU takes for looking only when a resource changes, or never."""
 _NEVER = "24h"
+_READ = f"{SecretKind.ENVIRONMENT}:"
 UNSUPPORTED = (
     "MAX_CONCURRENT_APPS",
     "MAX_CONCURRENT_RECONCILES",
@@ -91,6 +95,13 @@ def variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Varia
 def unsupported_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Name the variables of AIU that ask for something the daemon does not do; they are worth a warning each."""
     return tuple(name for name in UNSUPPORTED if environ.get(name, "").strip().lower() not in ("", "false", "0"))
+
+
+def secret_variables(settings: msgspec.Struct) -> frozenset[str]:
+    """Name the variables that settings have read, wherever they say `env:<variable>`."""
+    values = [getattr(settings, name) for name in settings.__struct_fields__]
+    own = {value.removeprefix(_READ) for value in values if isinstance(value, str) and value.startswith(_READ)}
+    return frozenset(own).union(*(secret_variables(value) for value in values if isinstance(value, msgspec.Struct)))
 
 
 def _spelled(name: str, text: str) -> str:

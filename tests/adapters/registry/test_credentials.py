@@ -5,15 +5,20 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.domain.builders import AMD64
 from tests.fakes.clouds import CloudServer, sample
+from tests.fakes.memory import MemoryStore
+from updater.adapters.registry.client import RegistryClient
 from updater.adapters.registry.clouds import CloudIdentities
 from updater.adapters.registry.credentials import Credentials, Sources
 from updater.domain.errors import ClusterError, Misconfigured, RegistryError, SecretNotFound
 from updater.domain.image import Repository
+from updater.domain.polling import PollKey
 from updater.domain.secrets import CredentialSource, parse_credential_source
 from updater.formats.docker_config import Login
 from updater.ports.secrets import LabelledSecret
@@ -237,6 +242,29 @@ async def test_a_script_sees_no_secrets_of_other_things(
     found = await credentials.read(source(f"ext:{path}"), APP)
     assert found is not None
     assert found.password == "eu-west-1"
+
+
+async def test_a_script_sees_no_variable_that_is_read_for_something_else(
+    cluster: Cluster, tmp_path: Path, script: Callable[[str], Path]
+) -> None:
+    """Neither one that the settings name, nor one of another registry's entry, nor one of an image."""
+    other = replace(SETTINGS, name="other", prefix="other.example.com", credentials=source("env:OF_OTHER"))
+    store = MemoryStore()
+    client = RegistryClient(
+        *(Registries((SETTINGS, other)), cluster, store, store),
+        own_platform=AMD64,
+        now=lambda: datetime.now(UTC),
+        script_directories=[tmp_path],
+        secret_variables={"OF_SETTINGS"},
+    )
+    client.remote(PollKey(APP, source("env:OF_IMAGE")))
+    variables = dict.fromkeys(("OF_OTHER", "OF_SETTINGS", "OF_IMAGE"), "hidden") | {"KEPT": "seen"}
+    sources = replace(client._sources, environment=variables)
+    path = script('echo "alice:$OF_OTHER$OF_SETTINGS$OF_IMAGE$KEPT"')
+    found = await Credentials(SETTINGS, sources).read(source(f"ext:{path}"), APP)
+    await client.close()
+    assert found is not None
+    assert found.password == "seen"
 
 
 async def test_a_symlink_does_not_lead_out_of_the_directories_for_scripts(

@@ -1,6 +1,6 @@
 """Registries that speak the Distribution API: the adapter behind the port `Registry`."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -29,7 +29,7 @@ from updater.domain.image import ImageVersion, Repository
 from updater.domain.measurements import Measure, unmeasured
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
-from updater.domain.secrets import CredentialSource
+from updater.domain.secrets import CredentialSource, SecretKind
 from updater.ports.registry import ImageMetadata, TagMemory
 from updater.ports.secrets import RepositorySecrets, Secrets, ServiceAccounts
 from updater.settings.registries import Registries, RegistrySettings
@@ -52,9 +52,12 @@ class RegistryClient:
         argocd_namespace: str = "argocd",
         script_directories: Sequence[Path] = (),
         measure: Measure = unmeasured,
+        secret_variables: Collection[str] = (),
     ) -> None:
+        """Ask nobody yet; `secret_variables` are those that the settings have read for something else."""
         self._registries = registries
         self._sources = Sources(secrets, accounts, repositories, argocd_namespace, tuple(script_directories))
+        self._keep_from_scripts(registries, secret_variables)
         self._metadata = metadata
         self._tags = tags
         self._own_platform = own_platform
@@ -112,6 +115,7 @@ class RegistryClient:
             return await self._observer(key).metadata.labels(self.remote(key), version, wanted)
 
     def _access(self, key: PollKey) -> Access:
+        self._sources.secret_variables.update(_variables(key.credentials))
         return self._endpoint(self._settings(key)).access(key.repository, key.credentials)
 
     def forget(self, key: PollKey) -> None:
@@ -137,11 +141,14 @@ class RegistryClient:
             names = ", ".join(sorted(endpoint.settings.name for endpoint in asked))
             raise RegistryError(f"none of the registries answers: {names}")
 
-    async def reconfigure(self, registries: Registries, script_directories: Sequence[Path]) -> None:
+    async def reconfigure(
+        self, registries: Registries, script_directories: Sequence[Path], secret_variables: Collection[str] = ()
+    ) -> None:
         """Follow another configuration from the next look on; registries that stay as they were keep what they know."""
         changed = tuple(script_directories) != self._sources.script_directories
         self._registries = registries
         self._sources = replace(self._sources, script_directories=tuple(script_directories))
+        self._keep_from_scripts(registries, secret_variables)
         self._readers.clear()
         self._recognitions.clear()
         self._helm_repositories.clear()
@@ -158,6 +165,11 @@ class RegistryClient:
         for endpoint in (*self._endpoints.values(), *self._retired):
             await endpoint.close()
         self._endpoints.clear()
+
+    def _keep_from_scripts(self, registries: Registries, secret_variables: Collection[str]) -> None:
+        """Let no script see what others read from the environment; what once was secret stays so."""
+        read = (_variables(entry.credentials) for entry in registries.entries)
+        self._sources.secret_variables.update(secret_variables, *read)
 
     @asynccontextmanager
     async def _looking(self) -> AsyncIterator[None]:
@@ -233,6 +245,10 @@ class RegistryClient:
             metadata = Metadata(self._metadata, self._now)
             self._observers[key] = Observer(key.repository, metadata, self._tags, self._own_platform, self._now)
         return self._observers[key]
+
+
+def _variables(source: CredentialSource | None) -> tuple[str, ...]:
+    return (source.location,) if source is not None and source.kind is SecretKind.ENVIRONMENT else ()
 
 
 def _placed(error: RegistryError, key: PollKey, settings: RegistrySettings) -> str:

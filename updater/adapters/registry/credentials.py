@@ -58,6 +58,8 @@ class Sources:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clouds: CloudIdentities | None = None
     """None: those that the environment offers."""
+    secret_variables: set[str] = field(default_factory=set)
+    """Variables that something was told to read a secret from; scripts do not get them."""
 
     def identities(self) -> CloudIdentities:
         return self.clouds or CloudIdentities(self.environment)
@@ -80,6 +82,7 @@ class Credentials:
         self._argocd_namespace = sources.argocd_namespace
         self._script_directories = sources.script_directories
         self._environment = sources.environment
+        self._secret_variables = sources.secret_variables
         self._clouds = sources.identities()
         self._place = Place.of(settings)
         self._kept: dict[tuple[CredentialSource, str], Shared[_Known]] = {}
@@ -208,12 +211,10 @@ class Credentials:
 
     async def _printed(self, source: CredentialSource) -> str:
         """Run the script in our environment, without the variables that hold secrets of other things."""
-        own = self._settings.credentials
-        hidden = own.location if own is not None and own.kind is SecretKind.ENVIRONMENT else None
         environment = {
             name: value
             for name, value in self._environment.items()
-            if name != hidden and not name.startswith("UPDATER_") and not name.endswith(_OF_OTHERS)
+            if name not in self._secret_variables and not name.startswith("UPDATER_") and not name.endswith(_OF_OTHERS)
         }
         return await run_script(Path(source.location), self._script_directories, environment)
 
