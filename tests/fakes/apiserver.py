@@ -178,6 +178,10 @@ class ApiServer:
     def get(self, namespace: str, name: str, kind: str = "Application") -> Manifest:
         return deepcopy(self._objects[Key(_PLURALS[kind], namespace, name)])
 
+    def objects(self) -> dict[Key, Manifest]:
+        """Give everything that there is."""
+        return deepcopy(self._objects)
+
     def drop_watches(self) -> None:
         """Cut the connections of all watches, in the middle of whatever they send."""
         for transport in list(self._transports.values()):

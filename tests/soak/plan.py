@@ -5,11 +5,13 @@ import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from tests.fakes.apiserver import Fault
 from tests.soak.replica import CLOCKS_JUMP, Replica
+from tests.soak.tracked import ONE, TWO
 from tests.soak.troubles import GIT_TROUBLES, registry_troubles
-from tests.soak.world import ONE, TWO, World
+from tests.soak.world import World
 
 Say = Callable[[str], None]
 _Step = Callable[[random.Random], Awaitable[None]]
@@ -31,7 +33,11 @@ async def make_trouble(there: World, seed: int, seconds: float, say: Say) -> Non
         "api": (lambda chance: _trouble_api(there, chance, say), 1, 6),
         "first": (lambda chance: _trouble_first(there, chance, say), 1, 5),
         "second": (lambda chance: _trouble_second(there, chance, say), 1, 6),
+        "reviewers": (lambda chance: _review(there, chance, say), 0.5, 3),
+        "senders": (lambda chance: there.senders.step(chance, say), 0.3, 2),
+        "reader": (there.seeker.read_pages, 0.5, 2),
     }
+    lanes |= {forge.kind: (partial(forge.trouble, say), 1, 6) for forge in there.forges}
     async with asyncio.TaskGroup() as tasks:
         for name, (step, shortest, longest) in lanes.items():
             chance = random.Random(f"{seed} {name}")
@@ -48,6 +54,14 @@ async def _lane(step: _Step, chance: random.Random, pause: tuple[float, float], 
 
 async def _publish(there: World, chance: random.Random) -> None:
     there.push_image(chance.choice((ONE, ONE, TWO)))
+
+
+async def _review(there: World, chance: random.Random, say: Say) -> None:
+    """Have a person do something at a forge, of which the forge may tell by a webhook."""
+    forge, told, replica = chance.choice(there.forges), chance.random() < 0.7, chance.choice(there.replicas)
+    await forge.person(chance, say)
+    if told:
+        await there.senders.send("valid", there.senders.about_pull_requests(forge.kind, forge.url), replica)
 
 
 class _Registry:

@@ -9,21 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests.soak.descriptors import Held, held
 from updater.demo.daemon import DaemonProcess, Event
 
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 CLOCKS_JUMP = _FAKETIME.exists()
 """Whether Debian's faketime is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a process has of the system."""
-
-    descriptors: Mapping[str, int]
-    """By kind: socket, file, pipe."""
-    children: int
-    threads: int
 
 
 @dataclass
@@ -32,6 +23,10 @@ class Replica:
 
     name: str
     config: Path
+    hooks: int
+    """The port at which it takes webhooks."""
+    environ: Mapping[str, str]
+    """Beside ours."""
     said: list[Event] = field(default_factory=list)
     """By all processes of it, in order."""
     unexpected_ends: list[int] = field(default_factory=list)
@@ -53,8 +48,9 @@ class Replica:
             "FAKETIME_TIMESTAMP_FILE": str(self._clock),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # else threads that wait for the interpreter never sleep
         }
-        environ = {**os.environ, **(faked if CLOCKS_JUMP else {})}
+        environ = {**os.environ, **self.environ, **(faked if CLOCKS_JUMP else {})}
         process = DaemonProcess(self.config, on_event=self._hear, environ=environ)
         self.process = await process.__aenter__()
 
@@ -66,7 +62,10 @@ class Replica:
     async def end(self, number: signal.Signals) -> None:
         assert self.process is not None
         code = await self.process.end(number)
-        if number == signal.SIGTERM and code != 0:
+        begun = bool(
+            self.process.events("daemon.started")
+        )  # before that, nothing is under way that could be ended well
+        if number == signal.SIGTERM and code != 0 and begun:
             self.unclean_ends.append(code)
         elif code not in (0, -number):
             self.unexpected_ends.append(code)
@@ -95,25 +94,7 @@ class Replica:
     def _clock(self) -> Path:
         return self.config.with_suffix(".clock")
 
-    def held(self) -> Held:
-        """Look at the process from the outside."""
+    def held(self, names: Mapping[int, str]) -> Held:
+        """Look at what the process has; `names` says who listens at a port."""
         assert self.process is not None
-        proc = Path("/proc") / str(self.process.pid)
-        kinds: dict[str, int] = {}
-        for descriptor in (proc / "fd").iterdir():
-            try:
-                target = str(descriptor.readlink())
-            except FileNotFoundError:
-                continue
-            kind = target.partition(":")[0] if ":[" in target else "file"
-            kinds[kind] = kinds.get(kind, 0) + 1
-        tasks = list((proc / "task").iterdir())
-        children = sum(len(_text(task / "children").split()) for task in tasks)
-        return Held(kinds, children, len(tasks))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+        return held(self.process.pid, names)

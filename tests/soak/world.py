@@ -7,45 +7,42 @@ import signal
 import sqlite3
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.e2e.installation import Installation
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.certificates import loopback_certificate
+from tests.fakes.docker_registry import free_port
+from tests.soak import history
+from tests.soak.forge_troubles import TroubledForge
+from tests.soak.forges import Reviewed, reviewed
 from tests.soak.replica import Replica
+from tests.soak.secrets import (
+    API_TOKEN,
+    FORGE_PASSWORD,
+    GIT_PASSWORD,
+    LOGIN_VARIABLE,
+    REGISTRY_PASSWORD,
+    USER,
+    WEB_TOKEN,
+    Seeker,
+    login_script,
+)
+from tests.soak.tracked import ONE, OVERRIDE, TWO, VALUES, Tracked, first_files
 from tests.soak.troubles import TroubledGit, TroubledRegistry
+from tests.soak.webhooks import DISTRIBUTION, DISTRIBUTION_VARIABLE, FORGE_WORDS, HARBOR, Senders, senders
 from updater.demo.gitserver import commit_files, create_repository
 
-USER = "bot"
-REGISTRY_PASSWORD = "registry-p4ssword-of-the-soak"
-GIT_PASSWORD = "git-p4ssword-of-the-soak"
-API_TOKEN = "api-t0ken-of-the-soak"
-ONE, TWO = "team/one", "team/two"
-VALUES = "# Kept by hand.\r\nimage:   {repository: one,   tag: '%s'}  # the tag\r\n\r\nother: {tag: v1.0.0}\r\n"
-"""With line ends, quotes and spaces that no serializer would write."""
-OVERRIDE = "helm:\n  parameters:\n  - name: image.tag\n    value: %s\n    forcestring: true\n"
-
 _ANNOTATION = "argocd-image-updater.argoproj.io"
-_CHART = "name: chart\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """An Application, and where its tag stands."""
-
-    name: str
-    repository: str
-    path: str
-    """In Git; empty: in the Application itself."""
-    text: str
-    """Of that file, with a place for the tag."""
-
+_WEBHOOKS_AN_HOUR = 36_000
+"""That the second replica acts on."""
+_CREDENTIALS_EXPIRE = "5s"
 
 TRACKED = (
     Tracked("override", ONE, "apps/override/.argocd-source-override.yaml", OVERRIDE),
@@ -65,7 +62,10 @@ class World:
     git: TroubledGit
     api: ApiServer
     replicas: tuple[Replica, Replica]
-    allowed: dict[str, list[str]] = field(default_factory=lambda: {ONE: ["v1.0.0"], TWO: ["build-0"]})
+    forges: tuple[Reviewed, ...]
+    senders: Senders
+    seeker: Seeker
+    allowed: dict[str, list[str]]
     """Tags that may be written, in the order in which they were pushed: each is better than the one before."""
     people: list[str] = field(default_factory=list)
     """Messages of people's commits."""
@@ -98,29 +98,45 @@ class World:
                 return
         raise AssertionError("somebody was faster fifty times")
 
-    def standing(self, tracked: Tracked) -> str:
-        """Give the tag that an Application has where it is written."""
-        if not tracked.path:
-            return _tag_of(self.api.get("argocd", tracked.name))
-        return self.written(tracked, "main")
-
-    def written(self, tracked: Tracked, commit: str) -> str:
-        """Give the allowed tag that makes a file's bytes what they are in a commit; empty when none does."""
-        command = ("git", "-C", str(self.place.repository), "show", f"{commit}:{tracked.path}")
-        content = subprocess.run(command, check=False, capture_output=True).stdout
-        before, _, after = tracked.text.encode().partition(b"%s")
-        tag = content.removeprefix(before).removesuffix(after).decode(errors="replace")
-        exact = before + tag.encode() + after == content
-        return tag if exact and tag in self.allowed[tracked.repository] else ""
+    def standing(self) -> dict[Tracked, str]:
+        """Give the tag that each Application has where it is written."""
+        written = [tracked for tracked in TRACKED if tracked.path]
+        files = history.read(self.place.repository, [f"refs/heads/main:{each.path}" for each in written])
+        found = {each: each.tag_in(file, self.allowed) for each, file in zip(written, files, strict=True)}
+        return found | {each: _tag_of(self.api.get("argocd", each.name)) for each in TRACKED if not each.path}
 
     def behind(self) -> list[str]:
         """Say which Applications do not have the newest allowed version."""
-        standing = {tracked: self.standing(tracked) for tracked in TRACKED}
-        return [
+        found = [
             f"{tracked.name} is at {tag or 'nothing known'} instead of {self.allowed[tracked.repository][-1]}"
-            for tracked, tag in standing.items()
+            for tracked, tag in self.standing().items()
             if tag != self.allowed[tracked.repository][-1]
         ]
+        return found + [text for forge in self.forges for text in forge.behind()]
+
+    def summary(self) -> list[str]:
+        """Say what was thrown, and what came of it."""
+        commits = [each.author == history.OURS for each in history.history(self.place.repository)[1:]]
+        ours, pushed = sum(commits), sum(len(tags) for tags in self.allowed.values())
+        answered = ", ".join(f"{count} {what}" for what, count in sorted(self.senders.answers.items()))
+        return [
+            f"{ours} commits of ours, {len(self.people)} of people, {pushed} images, {len(self.patched)} patches",
+            *(each.summary() for each in self.forges),
+            f"webhooks: {answered}",
+            f"{self.seeker.pages} pages were read; children were seen to run {sorted(self.seeker.processes)}",
+        ]
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Say who listens at a port."""
+        servers = {
+            "the registry": self.registry.url,
+            "the Git server": self.git.url(""),
+            "the API server": self.api.url,
+        }
+        servers |= {forge.kind: forge.url for forge in self.forges}
+        ports = {urlsplit(url).port or 0: name for name, url in servers.items()}
+        return ports | {each.hooks: "the other replica" for each in self.replicas}
 
     @property
     def first(self) -> Replica:
@@ -149,40 +165,75 @@ class World:
 
 
 @asynccontextmanager
-async def world(root: Path) -> AsyncIterator[World]:
+async def world(root: Path, kinds: Sequence[type[TroubledForge]]) -> AsyncIterator[World]:
     """Start everything, and stop it at the end."""
     made = loopback_certificate()
     (root / "server.pem").write_text(made.certificate + made.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(root / "server.pem")
-    files = {f"{Path(tracked.path).parent}/Chart.yaml": _CHART for tracked in TRACKED if tracked.path}
-    files["apps/values/values.yaml"] = VALUES % "v1.0.0"
-    repository = await asyncio.to_thread(create_repository, root / "git", "gitops.git", files)
+    repository = await asyncio.to_thread(create_repository, root / "git", "gitops.git", first_files(TRACKED))
+    allowed = {ONE: ["v1.0.0"], TWO: ["build-0"]}
     async with AsyncExitStack() as stack:
         registry = await stack.enter_async_context(TroubledRegistry(USER, REGISTRY_PASSWORD))
         keywords = {"username": USER, "password": GIT_PASSWORD, "ssl_context": context}
         git = await stack.enter_async_context(TroubledGit(root / "git", **keywords))
         api = await stack.enter_async_context(ApiServer(token=API_TOKEN))
+        forges = tuple(reviewed(kind, root / "forges", FORGE_PASSWORD, context, allowed) for kind in kinds)
+        for forge in forges:
+            await asyncio.to_thread(forge.create)
+            await stack.enter_async_context(forge.forge)
         place = Installation(root, registry, git, api, repository)
-        place.registry_password, place.git_password = REGISTRY_PASSWORD, GIT_PASSWORD
-        place.git_options, place.lease = "linger: 100ms, timeout: 3s", "8s"
-        place.more_settings = dedent("""\
-            log: {level: debug}
-        """)
-        configs = [place.configure(name) for name in ("first", "second")]
-        replicas = Replica("first", configs[0]), Replica("second", configs[1])
-        made_world = World(root, place, registry, git, api, replicas)
-        api.prune = lambda manifest: _record(made_world, manifest)
+        replicas = _replicas(place)
+        sending = senders(registry.host, replicas)
+        stack.push_async_callback(sending.session.close)
+        seeker = Seeker(replicas, registry.issued)
+        there = World(root, place, registry, git, api, replicas, forges, sending, seeker, allowed)
+        api.prune = lambda manifest: _record(there, manifest)
         registry.push(ONE, "v1.0.0")
         registry.push(TWO, "build-0")
+        script = login_script(root / "scripts" / "login.sh")
         for tracked in TRACKED:
-            _put_application(made_world, tracked)
+            login = {"built": f"ext:{script}", "values": f"env:{LOGIN_VARIABLE}"}.get(tracked.name, "")
+            _put_application(there, tracked, {"it.pull-secret": login} if login else {})
+        for forge in forges:
+            more = {"pull-request": forge.kind, "write-back-method": "git:secret:argocd/forge-creds"}
+            for tracked in forge.tracked:
+                _put_application(there, tracked, more, forge.url)
         for replica in replicas:
             await stack.enter_async_context(replica)
-        yield made_world
+        yield there
 
 
-def _put_application(there: World, tracked: Tracked) -> None:
+def _replicas(place: Installation) -> tuple[Replica, Replica]:
+    """Configure the two that pass webhooks on to each other."""
+    place.registry_password, place.git_password = REGISTRY_PASSWORD, GIT_PASSWORD
+    place.git_options, place.lease = "linger: 100ms, timeout: 3s", "8s"
+    place.put_secret("forge-creds", {"username": USER, "password": FORGE_PASSWORD})
+    place.put_secret("words", {"harbor": HARBOR, "web": WEB_TOKEN, **FORGE_WORDS})
+    environ = {
+        "UPDATER_WEB_API_TOKEN": "secret:argocd/words#web",
+        "UPDATER_REGISTRIES_SCRIPT_DIRECTORIES": str(place.root / "scripts"),
+        DISTRIBUTION_VARIABLE: DISTRIBUTION,
+        LOGIN_VARIABLE: f"{USER}:{REGISTRY_PASSWORD}",
+    }
+    one, other = free_port(), free_port()
+    first = Replica("first", _configure(place, "first", one, other, 0), one, environ)
+    second = Replica("second", _configure(place, "second", other, one, _WEBHOOKS_AN_HOUR), other, environ)
+    with (place.root / "registries.conf").open("a") as conf:
+        conf.write(f"  credsexpire: {_CREDENTIALS_EXPIRE}\n")
+    return first, second
+
+
+def _configure(place: Installation, name: str, own: int, other: int, rate: int) -> Path:
+    secrets = {kind: f"secret:argocd/words#{kind}" for kind in ("harbor", *FORGE_WORDS)}
+    secrets["distribution"] = f"env:{DISTRIBUTION_VARIABLE}"
+    words = "".join(f", {kind}_secret: '{where}'" for kind, where in secrets.items())
+    where = f"listen: '127.0.0.1:{own}', relay: '127.0.0.1:{other}', rate_limit: {rate}"
+    place.more_settings = f"log: {{level: debug}}\nwebhooks: {{enabled: true, {where}{words}}}\n"
+    return place.configure(name)
+
+
+def _put_application(there: World, tracked: Tracked, more: Mapping[str, str], url: str = "") -> None:
     image = f"{there.registry.host}/{tracked.repository}"
     semver = {"image-list": f"it={image}:1.x", "it.update-strategy": "semver", "it.allow-tags": r"regexp:^v[0-9.]+$"}
     built = {
@@ -197,11 +248,15 @@ def _put_application(there: World, tracked: Tracked) -> None:
         "it.helm.image-tag": "image.tag",
         "it.force-update": "true",
         **(semver if tracked.repository == ONE else built),
+        **more,
+        **tracked.annotations,
     }
-    if tracked.name == "values":
+    if tracked.text is VALUES:
         annotations["write-back-target"] = "helmvalues:values.yaml"
-    directory = str(Path(tracked.path).parent) if tracked.path else "apps/override"
-    source: dict[str, object] = {"path": directory, "targetRevision": "main"}
+    source: dict[str, object] = {"path": tracked.directory if tracked.path else "apps/override"}
+    source["targetRevision"] = "main"
+    if url:
+        source["repoURL"] = url
     if not tracked.path:
         annotations["write-back-method"] = "argocd"
         source["helm"] = {"parameters": [{"name": "kept", "value": "v1.0.0"}]}

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -80,8 +81,11 @@ class ForgeServer(FaultyGitServer):
         self.directory = root / f"{REPOSITORY}.git"
         self.requests_made: list[FakeRequest] = []
         self.asked: list[Asked] = []
+        self.lock = threading.RLock()
+        """Held while something is done to pull requests: the API answers from a thread."""
         self._token = f"Bearer {password}"
         self._clock = 0
+        self._known_ahead: dict[tuple[str, str], bool] = {}
 
     def git(self, *arguments: str) -> str:
         command = ("git", "-C", str(self.directory), *arguments)
@@ -106,11 +110,17 @@ class ForgeServer(FaultyGitServer):
         self.touch(there)
 
     def open_ones(self) -> list[FakeRequest]:
-        self._follow()
-        return [there for there in self.requests_made if there.state == "open"]
+        with self.lock:
+            self._follow()
+            return [there for there in self.requests_made if there.state == "open"]
 
     def branches(self) -> list[str]:
-        return self.git("for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
+        return list(self.heads())
+
+    def heads(self) -> dict[str, str]:
+        """Give the commit of each branch, all seen at one moment."""
+        lines = self.git("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads").splitlines()
+        return {name: commit for commit, _, name in (line.partition(" ") for line in lines)}
 
     def writes(self) -> list[Asked]:
         return [asked for asked in self.asked if asked.method != "GET"]
@@ -164,9 +174,10 @@ class ForgeServer(FaultyGitServer):
         for method, pattern, route in self.routes():
             found = re.fullmatch(pattern, path)
             if found and method == ("GET" if request.method == "HEAD" else request.method):
-                self._follow()
                 given = json.loads(body) if body else dict(request.query)
-                return self._conditional(request, route(given, *found.groups()))
+                with self.lock:
+                    self._follow()
+                    return self._conditional(request, route(given, *found.groups()))
         return said(404, {"message": "Not Found"})
 
     def is_api(self, path: str) -> bool:
@@ -207,9 +218,10 @@ class ForgeServer(FaultyGitServer):
 
     def opened(self, head: str, base: str, title: str, body: str) -> FakeRequest | None:
         """Open a pull request; None when there is one. KeyError: no such branch, or nothing to be merged."""
-        if any(each.head == head and each.state == "open" for each in self.requests_made):
+        if any(each.head == head and each.state == "open" and not each.from_fork for each in self.requests_made):
             return None
-        if head not in self.branches() or base not in self.branches() or not self._ahead(head, base):
+        heads = self.heads()
+        if head not in heads or base not in heads or not self._ahead(heads[head], heads[base]):
             raise KeyError(head)
         made = FakeRequest(len(self.requests_made) + 1, head, base, title, body)
         self.requests_made.append(made)
@@ -222,13 +234,13 @@ class ForgeServer(FaultyGitServer):
 
     def _follow(self) -> None:
         """Let pull requests follow their branches."""
-        branches = self.branches()
+        heads = self.heads()
         for there in self.requests_made:
             if there.state != "open" or there.from_fork:
                 continue
-            commit = self.git("rev-parse", f"refs/heads/{there.head}") if there.head in branches else ""
+            commit = heads.get(there.head, "")
             known = commit or there.commit
-            if known and not self._ahead(known, there.base):
+            if known and not self._ahead(known, heads[there.base]):
                 there.state, there.commit = "merged", known
                 self.touch(there)
             elif not commit:
@@ -239,7 +251,10 @@ class ForgeServer(FaultyGitServer):
                 self.touch(there)
 
     def _ahead(self, head: str, base: str) -> bool:
-        return self.git("rev-list", "--count", f"{base}..{head}") != "0"
+        """Tell whether a commit has something that another does not."""
+        if (head, base) not in self._known_ahead:
+            self._known_ahead[head, base] = self.git("rev-list", "--count", f"{base}..{head}") != "0"
+        return self._known_ahead[head, base]
 
     def _conditional(self, request: web.Request, answer: web.Response) -> web.Response:
         if request.method != "GET" or answer.status != 200 or not self.has_etags:
