@@ -280,6 +280,22 @@ async def test_outage_of_one_registry_takes_nothing_from_a_shared_branch(house: 
     assert "value: v2.0" in house.git.file(URL, TWO, "updates")
 
 
+async def test_what_was_proposed_after_an_outage_stays_on_a_shared_branch(house: House) -> None:
+    """Also where nothing tells what it is at, so that it is expected rather than decided until it is proposed."""
+    house.registry.push(OTHER, "v1.0", "v2.0")
+    house.registry.fail(OTHER, RegistryError("is down"))
+    house.cluster.put(helm_application("two", OTHER, {**OWN, "app.force-update": "true"}, live=None))
+    async with house.running():
+        await house.hear("image.incomplete")
+        await house.hear("image.proposed")
+        house.registry.fail(OTHER, None)
+        await house.hear("image.proposed", count=2)
+        house.registry.push(IMAGE, "v3.0")
+        await house.hear("image.proposed", count=3)
+    assert "value: v3.0" in house.git.file(URL, OVERRIDE, "updates")
+    assert "value: v2.0" in house.git.file(URL, TWO, "updates")
+
+
 async def test_what_is_held_leaves_a_shared_branch_at_once(house: House) -> None:
     await shared(house)
     async with house.running():

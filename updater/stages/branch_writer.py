@@ -185,8 +185,8 @@ class BranchWriter:
     async def _propose_on(
         self, branch: Branch, remote: GitBranch, head: str, name: str, planned: Sequence[Planned]
     ) -> Plan:
-        tip, wanted = await self._wanted(branch, remote, name, planned)
-        built = await self._build_anew(branch, remote, head, name, wanted, tip)
+        there = await self._there(branch, remote, name, planned)
+        built = await self._build_anew(branch, remote, head, name, there, there.wanted)
         self._say_proposed(planned, name, built)
         return built.made
 
@@ -200,16 +200,16 @@ class BranchWriter:
         review: Review,
     ) -> Plan:
         """Put on a branch what nobody declined, and have its pull request say so."""
-        there = review.standing(name, planned)
-        name = there.open.head if there.open else name
-        tip, asked = await self._wanted(branch, remote, name, planned)
-        wanted, held = await review.sort_out(asked, planned)
+        standing = review.standing(name, planned)
+        name = standing.open.head if standing.open else name
+        there = await self._there(branch, remote, name, planned)
+        wanted, held = await review.sort_out(there.wanted, planned)
         if not wanted:
             return Plan(settled=held)
         try:
-            built = await self._build_anew(branch, remote, head, name, wanted, tip, review.merged(name))
+            built = await self._build_anew(branch, remote, head, name, there, wanted, review.merged(name))
         except BranchNotOurs as error:
-            await review.leave_alone(there.open, error.commit)
+            await review.leave_alone(standing.open, error.commit)
             raise
         built.made.settled += held
         if not built.made.planned:
@@ -218,26 +218,25 @@ class BranchWriter:
             raise LeadershipLost
         words = review.words(built.made.planned)
         try:
-            request = there.open or await review.open(name, remote.name, words)
+            request = standing.open or await review.open(name, remote.name, words)
         except ForgeRefused:
             if built.is_new:
                 await remote.push(built.commit, "", name)
             raise
         await review.keep(request, remote.name, words, built.commit)
-        await review.close_superseded(there, remote, request.url)
+        await review.close_superseded(standing, remote, request.url)
         self._say_proposed(planned, name, built, request.url)
         return built.made
 
-    async def _wanted(
-        self, branch: Branch, remote: GitBranch, name: str, planned: Sequence[Planned]
-    ) -> tuple[Tip | None, list[UpdateDecided]]:
+    async def _there(self, branch: Branch, remote: GitBranch, name: str, planned: Sequence[Planned]) -> "_There":
         """Look at a branch of ours; tell what is to be on it: what is planned, and what was put there before."""
         if name == remote.name:
             raise Misconfigured(f"annotation git-branch gives the name of the base, {name}: name another branch")
         wanted = self.proposals.wanted(branch, name, planned)
         tip = await remote.tip(name)
         known = {decided.identity for decided in wanted}
-        return tip, [*wanted, *carried(tip, branch, self.board, known, self.now())]
+        along = carried(tip, branch, self.board, known, self.now())
+        return _There(tip, [*wanted, *along], frozenset(decided.identity for decided in along))
 
     async def _build_anew(
         self,
@@ -245,11 +244,12 @@ class BranchWriter:
         remote: GitBranch,
         head: str,
         name: str,
+        there: "_There",
         wanted: list[UpdateDecided],
-        tip: Tip | None,
         merged: Collection[str] = (),
     ) -> "_Built":
         """Make a branch one commit on the base, if it is ours."""
+        tip = there.tip
         made = await self._plan(remote, head, wanted)
         if not made.planned:  # what was planned a moment ago has to wait after all
             return _Built(made, "", is_new=False)
@@ -263,7 +263,7 @@ class BranchWriter:
         else:
             commit = await self._push_anew(branch, remote, head, name, made, old)
         # What is carried along is not known to be wanted: the next time, its commit is asked again.
-        known = [each for each in made.planned if not self.board.undecided(each.decided.identity)]
+        known = [each for each in made.planned if each.decided.identity not in there.along]
         self.proposals.remember(branch, name, known)
         return _Built(made, commit, is_new=not old)
 
@@ -366,6 +366,15 @@ class BranchWriter:
     async def _report_failed(self, batch: Iterable[UpdateDecided], reason: str) -> None:
         async for decided in unhurried(batch):
             self.board.write_failed(decided.tracked.name, decided.image.alias, reason)
+
+
+class _There(NamedTuple):
+    """A branch of ours as it is, and what is to be on it."""
+
+    tip: Tip | None
+    wanted: list[UpdateDecided]
+    along: frozenset[ImageIdentity]
+    """Of these, what is on it already and is not known to be wanted still."""
 
 
 class _Built(NamedTuple):

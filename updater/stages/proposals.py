@@ -78,7 +78,9 @@ class Proposals:
         wanted = {each.decided.identity: each.decided for each in planned}
         for identity in wanted:
             self.forget(identity)
-        self._known[_place(branch, name)] = _Proposal(branch.branch, wanted)
+        self._known.pop(_place(branch, name), None)
+        if wanted:
+            self._known[_place(branch, name)] = _Proposal(branch.branch, wanted)
 
     def forget(self, identity: ImageIdentity) -> list[ImageIdentity]:
         """Keep a change on no branch any more: it has arrived on the base, or is not wanted.
