@@ -65,6 +65,12 @@ def test_two_wishes_for_one_entry_of_a_kustomization_are_refused() -> None:
     assert f"the entry of {APP}: name one for each in the annotation <alias>.kustomize.image-name" in told(tracked)[0]
 
 
+def test_entry_has_one_place_however_its_name_is_spelled() -> None:
+    images = "one=nginx,two=quay.io/mirror/nginx"
+    tracked = read(images, ("nginx:1", "quay.io/mirror/nginx:1"), kind="Kustomize", two__kustomize__image_name="nginx")
+    assert followed(tracked) == []
+
+
 def test_one_wish_under_two_aliases_is_followed() -> None:
     assert followed(read(f"one={APP}:~1,two={APP}:~1", (f"{APP}:v1",), kind="Kustomize")) == ["one", "two"]
 

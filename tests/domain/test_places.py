@@ -153,16 +153,22 @@ def test_group_keeps_together_when_one_of_it_has_no_place() -> None:
     assert two.problems[1].message == "group release waits until app has a place of its own"
 
 
-def manifests(name: str, images: str) -> TrackedApplication:
-    return tracked(name, images, write_back_target="manifests:*.yaml")
+def manifests(name: str, images: str, glob: str = "*.yaml", path: str = "shop") -> TrackedApplication:
+    return tracked(name, images, path, write_back_target=f"manifests:{glob}")
+
+
+def rivals(settled: TrackedApplication) -> list[tuple[str, bool]]:
+    """Name the globs of those who come before an application's image, and whether marks can part them."""
+    return [(contest.glob, contest.by_marks) for image in settled.images for contest in image.contests]
 
 
 def test_other_aliases_may_have_marked_lines_of_the_same_manifests() -> None:
     places = Places()
     [one] = places.put(manifests("one", f"blue={IMAGE}:~1"))
     [two] = places.put(manifests("two", f"green={IMAGE}:~2"))
-    assert [image.contested for image in one.images] == [""]
-    assert "blue of application argocd/one has it" in two.images[0].contested
+    assert rivals(one) == []
+    assert rivals(two) == [("shop/*.yaml", True)]
+    assert "blue of application argocd/one has it" in two.images[0].contests[0].why
     assert not two.problems
 
 
@@ -172,3 +178,39 @@ def test_one_alias_cannot_have_two_wishes_for_the_same_manifests() -> None:
     [two] = places.put(manifests("two", f"app={IMAGE}:~2"))
     assert not two.images
     assert "its alias being another" in two.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("glob", "path"),
+    [("web.*", "shop"), ("**/*.yaml", "shop"), ("*.yaml", "shop/deep"), ("/**/*.yaml", "any"), ("/*/*.yaml", "any")],
+)
+@pytest.mark.parametrize("later", ["one", "two"])
+def test_globs_that_may_match_the_same_files_contest_them(glob: str, path: str, later: str) -> None:
+    places, made = Places(), {"one": manifests("one", f"blue={IMAGE}:~1", "**")}
+    made["two"] = manifests("two", f"green={IMAGE}:~2", glob, path)
+    places.put(made["two" if later == "one" else "one"])
+    settled = {each.name.name: each for each in places.put(made[later])}
+    assert rivals(settled["two"]) == [("shop/**", True)]
+    assert not settled["two"].problems
+    assert places.remove(made["one"].name) == [made["two"]]
+
+
+@pytest.mark.parametrize(
+    ("images", "glob", "path"),
+    [
+        (f"green={IMAGE}:~1", "web.*", "shop"),
+        ("green=quay.io/team/other:~2", "web.*", "shop"),
+        (f"green={IMAGE}:~2", "*.yaml", "shopping"),
+    ],
+)
+def test_globs_of_other_files_or_images_or_with_the_same_wish_do_not(images: str, glob: str, path: str) -> None:
+    places = Places()
+    places.put(manifests("one", f"blue={IMAGE}:~1", "**"))
+    assert [rivals(each) for each in places.put(manifests("two", images, glob, path))] == [[]]
+
+
+def test_alias_that_both_globs_have_cannot_be_told_apart_by_marks() -> None:
+    places = Places()
+    places.put(manifests("one", f"app={IMAGE}:~1", "**"))
+    [two] = places.put(manifests("two", f"app={IMAGE}:~2", "web.*"))
+    assert rivals(two) == [("shop/**", False)]

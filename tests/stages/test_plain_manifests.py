@@ -1,12 +1,14 @@
 """Plain manifests through the pipeline: files found by glob in the tree, and one version in all of them."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.fakes.cluster import helm_application
-from tests.fakes.house import House
+from tests.fakes.house import House, now
 from updater.domain.application import Application, ApplicationName
+from updater.domain.references import parse_reference
 
 IMAGE = "registry.example.com/team/app"
 URL = "https://git.example.com/gitops.git"
@@ -72,6 +74,10 @@ async def test_glob_without_files_is_said(house: House) -> None:
     assert event["reason"].startswith("apps/one/no/*.yaml matches no file of the branch: correct")
 
 
+def ago(days: int) -> datetime:
+    return now() - timedelta(days=days)
+
+
 def colours(blue: str, green: str, mark: str = "   # updater: green") -> str:
     lines = f"  - image: {IMAGE}:{blue}   # updater: blue\n  - image: {IMAGE}:{green}{mark}\n"
     return f"apiVersion: v1\nkind: Pod\nspec:\n  containers:\n{lines}"
@@ -94,19 +100,35 @@ async def test_two_applications_share_files_in_which_each_has_marked_lines(house
 
 
 @pytest.mark.parametrize("glob", ["web.*", "**/*.yaml"])
-async def test_line_that_two_globs_reach_for_different_versions_is_written_for_neither(house: House, glob: str) -> None:
+async def test_line_that_two_globs_reach_is_the_first_applications(house: House, glob: str) -> None:
+    """Also when the other finds a version of its own later, and alone."""
+    house.git.seed(URL, {"apps/one/web.yaml": pod("v2.0")})
     house.registry.push(IMAGE, "v1.1")
-    house.cluster.put(coloured("one", f"blue={IMAGE}"))
+    house.cluster.put(coloured("one", f"blue={IMAGE}:~2"))
     other = coloured("two", f"green={IMAGE}:~1")
     house.cluster.put(replace(other, annotations={**other.annotations, "write-back-target": f"manifests:{glob}"}))
+    async with house.running():
+        event = await house.hear("image.write_failed")
+        await house.hear("image.up_to_date")
+    assert event["application"] == "argocd/two"
+    assert event["reason"].startswith("apps/one/web.yaml: ")
+    assert f"/{glob} matches it, and so does apps/one/*.yaml for blue of application argocd/one" in event["reason"]
+    assert house.git.file(URL, "apps/one/web.yaml") == pod("v2.0")
+
+
+async def test_line_that_two_globs_reach_is_written_for_neither_when_one_is_to_be_older(house: House) -> None:
+    """They want the same, but one of them waits for tags to age."""
+    house.registry.push(IMAGE, "v1.1")
+    tags = house.registry.tags[parse_reference(IMAGE).repository]
+    tags |= {"v1.1": replace(tags["v1.1"], pushed=ago(9)), "v2.0": replace(tags["v2.0"], pushed=ago(0))}
+    house.cluster.put(coloured("one", f"blue={IMAGE}"))
+    other = coloured("two", f"green={IMAGE}")
+    more = {"write-back-target": "manifests:web.*", "green.minimum-age": "24h"}
+    house.cluster.put(replace(other, annotations={**other.annotations, **more}))
     async with house.running():
         await house.hear("image.write_failed", count=2)
     reasons = {event["application"]: event["reason"] for event in house.said("image.write_failed")}
     assert "apps/one/web.yaml: a line with" in reasons["argocd/one"]
-    assert (
-        f"is to have v2.0, and v1.1 for green of argocd/two, whose write-back-target apps/one/{glob}"
-        in reasons["argocd/one"]
-    )
     assert "is to have v1.1, and v2.0 for blue of argocd/one" in reasons["argocd/two"]
     assert house.git.file(URL, "apps/one/web.yaml") == pod("v1.0")
 

@@ -49,8 +49,17 @@ class TrackedImage:
     """Images of the application with the same one move together; empty: by itself."""
     verification: Verification | None = None
     """Whose signature it needs; None: nobody's."""
-    contested: str = ""
-    """Why it may write in manifests to nothing but lines that are marked for it; empty: it may."""
+    contests: tuple["Contest", ...] = ()
+    """Who has manifests before it."""
+
+
+class Contest(NamedTuple):
+    """Another application has an image in all manifests that a glob matches, and wants another version of it."""
+
+    glob: str
+    why: str
+    by_marks: bool
+    """Whether marked lines can still be each one's own: their aliases differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from updater.domain.application import ApplicationName
+from updater.domain.errors import Misconfigured
 from updater.domain.pull_requests import PullRequestSettings
+from updater.domain.references import parse_reference
 
 
 class FileKind(StrEnum):
@@ -119,7 +122,8 @@ class GitTarget:
     def place(self) -> str:
         """Where the version stands, whatever it is of and whoever writes it, however they spell the repository."""
         owner = f"{self.manifest_of}#{self.source}#" if self.manifest_of else ""
-        return f"{repository_key(self.branch.url)}@{self.branch.branch or 'HEAD'}:{self.path}#{owner}{self.key}"
+        spot = f"{owner}{_spot(self.kind, self.key)}"
+        return f"{repository_key(self.branch.url)}@{self.branch.branch or 'HEAD'}:{self.path}#{spot}"
 
     @property
     def identity(self) -> str:
@@ -146,11 +150,22 @@ class ApplicationTarget:
 
     @property
     def place(self) -> str:
-        return f"{self}#{self.key}"
+        return f"{self}#{_spot(self.kind, self.key)}"
 
     @property
     def identity(self) -> str:
-        return f"{self.place}={self.image}"
+        return f"{self}#{self.key}={self.image}"
 
 
 Target = GitTarget | ApplicationTarget
+
+
+@lru_cache(maxsize=4096)
+def _spot(kind: FileKind, key: str) -> str:
+    """Name what an entry of a kustomization is for in one way, as an entry is found under any spelling."""
+    if kind not in (FileKind.OVERRIDE_KUSTOMIZE, FileKind.KUSTOMIZATION):
+        return key
+    try:
+        return str(parse_reference(key).repository)
+    except Misconfigured:
+        return key

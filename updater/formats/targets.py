@@ -11,6 +11,7 @@ from updater.domain.application import ApplicationName
 from updater.domain.change import Edit
 from updater.domain.errors import EditError
 from updater.domain.image import ImageVersion
+from updater.domain.messages import Contest
 from updater.domain.target import FileKind
 from updater.formats.application_manifest import edit_application, read_application
 from updater.formats.helm_values import edit_values, read_values
@@ -48,16 +49,17 @@ def read_versions(kind: FileKind, texts: Texts, edit: Edit) -> tuple[ImageVersio
     return tuple(found)
 
 
-def check_marked(texts: Texts, edit: Edit, otherwise: str) -> None:
-    """Refuse manifests that name an edit's image on lines which are not marked for it.
+def check_free(texts: Texts, edit: Edit, contest: Contest) -> None:
+    """Refuse manifests in which another has an edit's image, but for lines that are marked for it alone.
 
     Raises:
-        EditError: `otherwise`, behind the name of the file; or a file cannot be understood.
+        EditError: they name the image elsewhere; or a file cannot be understood.
     """
     for path, text in texts.items():
         with _naming(path):
-            if not only_marked(text or "", edit):
-                raise EditError(otherwise)
+            marked_alone = contest.by_marks and only_marked(text or "", edit)
+            if not marked_alone and read_manifests(text or "", edit):
+                raise EditError(contest.why)
 
 
 def apply_to_all(kind: FileKind, texts: Texts, edits: Sequence[Edit]) -> dict[str, str]:

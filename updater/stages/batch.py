@@ -18,7 +18,7 @@ from updater.domain.image import ImageVersion, Repository
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.path_globs import PathGlob
 from updater.domain.target import Branch, FileKind, GitTarget, repository_key
-from updater.formats.targets import Texts, apply_to_all, check_marked, read_version, read_versions
+from updater.formats.targets import Texts, apply_to_all, check_free, read_version, read_versions
 from updater.stages.present import edit_for, unmanaged, witnessed
 
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -247,8 +247,9 @@ def _settle(
 ) -> tuple[Current, Decision]:
     """Judge what the files hold; where they hold several versions, each has to lead to the same one."""
     texts, edit = _texts(paths, files), edit_for(decided.image, ImageVersion())
-    if decided.image.contested:
-        check_marked(texts, edit, decided.image.contested)
+    for contest in decided.image.contests:
+        glob = PathGlob.of(contest.glob)
+        check_free({path: text for path, text in texts.items() if glob.matches(path)}, edit, contest)
     versions = read_versions(kind, texts, edit)
     settled = [_judge(decided, version or None, kind, files, memory, now) for version in versions or (None,)]
     updates = [(current, decision) for current, decision in settled if isinstance(decision, Update)]
