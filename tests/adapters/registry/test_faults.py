@@ -91,6 +91,14 @@ async def recovered(at: desks.Desk, *policies: Policy) -> Snapshot:
     raise AssertionError
 
 
+async def test_empty_page_that_leads_to_itself_is_asked_for_twice_and_no_more(registry: FaultyRegistry) -> None:
+    registry.plan(faults.tags(link=f"/v2/{NAME}/tags/list?last=z"), times=99)
+    async with desk(registry, timeout=5) as at:
+        with pytest.raises(RegistryError, match="repeats itself in its tag list"):
+            await at.look(Policy())
+    assert sum("last=z" in asked.query for asked in registry.asked) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "page"),
     [(name, "first") for name in FAULTS]

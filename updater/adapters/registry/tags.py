@@ -85,6 +85,7 @@ async def _read_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> lis
     answer = await _first_page(remote)
     pages = [_page(answer, known)]
     names = set(pages[0].names)
+    asked: set[URL] = set()
     while (url := next_page(answer)) is not None:
         if len(pages) == _MOST_PAGES or len(names) > _MOST_TAGS:
             raise RegistryError(f"lists more than {_MOST_PAGES} pages or {_MOST_TAGS} tags: that is not read")
@@ -92,8 +93,9 @@ async def _read_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> lis
         if answer.status == _NOT_FOUND:
             raise _PlaceLost
         page = _page(answer, known)
-        if page.names and names.issuperset(page.names):
+        if url in asked or (page.names and names.issuperset(page.names)):
             raise RegistryError("repeats itself in its tag list, which would never end")
+        asked.add(url)
         pages.append(page)
         names.update(page.names)
     return pages
