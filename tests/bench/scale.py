@@ -1,6 +1,6 @@
 """The daemon among 10,000 Applications: what it costs at the start, in rounds without news, and for a push.
 
-python -m tests.bench.scale [--applications N] [--repositories N] [--gits N] [--most-tags N] [--json FILE]
+python -m tests.bench.scale [--applications N] [--repositories N] [--gits N] [--most-tags N] [--limit N] [--json FILE]
 
 API server, registry and Git server are processes of their own that answer after 20 ms. Stalls of the event loop are
 seen from outside, by asking for /healthz all the time.
@@ -23,18 +23,17 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession
 
-from tests.bench.machine import facts, table
+from tests.bench.machine import facts, memory, processor_seconds, table
 from tests.bench.world import BASE, Plan, Server
 from tests.fakes.docker_registry import free_port
 from tests.fakes.registry import PASSWORD, USERNAME
 from updater.demo.daemon import DaemonProcess
 
-_INTERVAL = 30.0
-_ROUNDS = 2
+_INTERVAL = 60.0
 _PUSHES = 20
-_LIMIT = 200
-"""Requests a second that the registry is asked at most; it alone is to bound the first round."""
-_SECRET = "b3nch-secret"
+_LIMIT = 20
+"""Requests a second that the registry is asked at most, as without a setting; it alone is to bound the first round."""
+SECRET = "b3nch-secret"
 
 
 @dataclass
@@ -51,18 +50,19 @@ class Measured:
             sys.stderr.write(f"  {name}: {figure:.3f}\n")
 
 
-async def measure(plan: Plan, interval: float = _INTERVAL, pushes: int = _PUSHES) -> Measured:
+async def measure(plan: Plan, interval: float = _INTERVAL, pushes: int = _PUSHES, limit: float = _LIMIT) -> Measured:
     """Build the world of a plan, and run the daemon in it.
 
     Args:
         plan: of what size.
         interval: seconds between two looks at a repository.
         pushes: how many images are pushed one after the other, before the one that many use.
+        limit: requests a second to the registry.
     """
     measured = Measured(asdict(plan), facts())
     with TemporaryDirectory(prefix="updater-bench-") as name:
         async with world(plan, Path(name)) as around:
-            around.interval, around.pushes = interval, pushes
+            around.interval, around.pushes, around.limit = interval, pushes, limit
             await _run(plan, around, measured)
     return measured
 
@@ -77,32 +77,31 @@ class World:
     port: int = field(default_factory=free_port)
     interval: float = _INTERVAL
     pushes: int = _PUSHES
+    limit: float = _LIMIT
 
     async def counts(self) -> dict[str, int]:
         kinds = {"api": self.api, "registry": self.registry, "git": self.git}
         return {f"{kind}_requests": (await server.ask())["requests"] for kind, server in kinds.items()}
 
-    @property
-    def webhook(self) -> str:
-        return f"http://127.0.0.1:{self.port}/webhook/distribution"
 
-
-def configured(around: World) -> Path:
-    """Write the daemon's settings; return their path."""
+def configured(around: World, name: str = "updater", port: int = 0) -> Path:
+    """Write the settings of a daemon, with a Lease and a database of its own; return their path."""
+    port = port or around.port
     os.environ["BENCH_LOGIN"] = f"{USERNAME}:{PASSWORD}"
     host = around.registry.address
     (around.directory / "registries.conf").write_text(
         f"- {{name: bench, api_url: 'http://{host}', prefix: '{host}', credentials: 'env:BENCH_LOGIN',"
-        f" limit: {_LIMIT}}}\n"
+        f" limit: {around.limit:g}}}\n"
     )
-    path = around.directory / "updater.yaml"
+    path = around.directory / f"{name}.yaml"
     path.write_text(
         "applications: {kubeconfig: kubeconfig}\n"
         "registries: {file: registries.conf}\n"
         f"polling: {{interval: {around.interval}s}}\n"
-        f"web: {{listen: '127.0.0.1:{around.port}'}}\n"
-        f"webhooks: {{enabled: true, listen: '127.0.0.1:{around.port}', distribution_secret: {_SECRET}}}\n"
-        "state: {path: state.db}\n"
+        f"web: {{listen: '127.0.0.1:{port}'}}\n"
+        f"webhooks: {{enabled: true, listen: '127.0.0.1:{port}', distribution_secret: {SECRET}}}\n"
+        f"leader_election: {{lease: {name}}}\n"
+        f"state: {{path: {name}.db}}\n"
     )
     return path
 
@@ -130,19 +129,19 @@ async def _run(plan: Plan, world: World, measured: Measured) -> None:
         asked = (await world.counts())["registry_requests"] - before["registry_requests"]
         measured.note(
             cold_round_seconds=seconds,
-            cold_round_bound_seconds=asked / _LIMIT,
-            cold_round_cpu_seconds=_processor_seconds(daemon.pid),
+            cold_round_bound_seconds=asked / world.limit,
+            cold_round_cpu_seconds=processor_seconds(daemon.pid),
             cold_round_registry_requests=asked,
         )
         measured.note(**daemon.stalls.take("cold_round"))
         await _steady(daemon, world, len(images), measured)
         await _pushes(daemon, world, images, measured)
         await _base_image(daemon, world, plan, measured)
-        measured.note(peak_rss_mib=_memory(daemon.pid, "VmHWM"), end_rss_mib=_memory(daemon.pid, "VmRSS"))
+        measured.note(peak_rss_mib=memory(daemon.pid, "VmHWM"), end_rss_mib=memory(daemon.pid))
     async with _daemon(world) as daemon:
         measured.note(
             warm_round_seconds=await _first_round(daemon),
-            warm_round_cpu_seconds=_processor_seconds(daemon.pid),
+            warm_round_cpu_seconds=processor_seconds(daemon.pid),
             **daemon.stalls.take("warm_round"),
         )
         assert not daemon.process.events("write_back.pushed"), "a restart wrote again"
@@ -158,17 +157,17 @@ async def _first_round(daemon: "_Daemon") -> float:
 async def _steady(daemon: "_Daemon", world: World, images: int, measured: Measured) -> None:
     await asyncio.sleep(world.interval)
     daemon.stalls.take("")
-    before, used = await world.counts(), _processor_seconds(daemon.pid)
+    before, used = await world.counts(), processor_seconds(daemon.pid)
     daemon.stalls.asking = False
-    await asyncio.sleep(world.interval * _ROUNDS)
-    after, used = await world.counts(), _processor_seconds(daemon.pid) - used
+    await asyncio.sleep(world.interval)
+    after, used = await world.counts(), processor_seconds(daemon.pid) - used
     daemon.stalls.asking = True
     await asyncio.sleep(world.interval)
     measured.note(
-        **{f"steady_{kind}_a_round": (after[kind] - before[kind]) / _ROUNDS for kind in after},
-        steady_registry_requests_an_image=(after["registry_requests"] - before["registry_requests"]) / _ROUNDS / images,
-        steady_cpu_seconds_a_round=used / _ROUNDS,
-        steady_rss_mib=_memory(daemon.pid, "VmRSS"),
+        **{f"steady_{kind}_a_round": after[kind] - before[kind] for kind in after},
+        steady_registry_requests_an_image=(after["registry_requests"] - before["registry_requests"]) / images,
+        steady_cpu_seconds_a_round=used,
+        steady_rss_mib=memory(daemon.pid),
         **daemon.stalls.take("steady"),
     )
 
@@ -206,20 +205,23 @@ async def _push(daemon: "_Daemon", world: World, image: str) -> float:
     """Push a tag and tell of it; return the seconds until the commit arrived."""
     tag, commits = "9.0.0", len(daemon.process.events("write_back.pushed"))
     await world.registry.ask(push=[[image, tag]])
-    host = world.registry.address
+    begun = time.monotonic()
+    await tell(daemon.session, world, image, tag, world.port)
+    pushed = await daemon.process.wait_for("write_back.pushed", patience=120, count=commits + 1)
+    return pushed.at - begun
+
+
+async def tell(session: ClientSession, world: World, image: str, tag: str, port: int) -> None:
+    """Have a daemon told of a push, as a registry would."""
     event = {
         "id": image,
         "action": "push",
         "target": {"repository": image, "tag": tag, "mediaType": "application/vnd.oci.image.manifest.v1+json"},
-        "request": {"host": host, "method": "PUT"},
+        "request": {"host": world.registry.address, "method": "PUT"},
     }
-    begun = time.monotonic()
-    async with daemon.session.post(
-        world.webhook, json={"events": [event]}, headers={"Authorization": _SECRET}
-    ) as answer:
+    url = f"http://127.0.0.1:{port}/webhook/distribution"
+    async with session.post(url, json={"events": [event]}, headers={"Authorization": SECRET}) as answer:
         assert answer.status == 200, await answer.text()
-    pushed = await daemon.process.wait_for("write_back.pushed", patience=120, count=commits + 1)
-    return pushed.at - begun
 
 
 class Stalls:
@@ -274,25 +276,16 @@ async def _daemon(around: World) -> AsyncIterator[_Daemon]:
             await asyncio.wait(watching)
 
 
-def _processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory(pid: int, key: str) -> float:
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(status[key].split()[0]) / 1024
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     defaults = Plan()
     for name in ("applications", "repositories", "gits", "shared", "files", "fewest_tags", "most_tags"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
+    parser.add_argument("--limit", type=float, default=_LIMIT, help="requests a second to the registry")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     chosen = vars(parser.parse_args())
-    target = chosen.pop("json")
-    measured = asyncio.run(measure(Plan(**chosen)))
+    target, limit = chosen.pop("json"), chosen.pop("limit")
+    measured = asyncio.run(measure(Plan(**chosen), limit=limit))
     sys.stdout.write(f"{measured.machine}\n{measured.plan}\n\n")
     rows = [(name, f"{figure:,.3f}".rstrip("0").rstrip(".")) for name, figure in measured.figures.items()]
     sys.stdout.write(f"{table(('measured', ''), rows)}\n")
