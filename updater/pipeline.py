@@ -42,6 +42,7 @@ from updater.stages.keyed import Pace
 from updater.stages.outranked import Outranked
 from updater.stages.poller import Poller
 from updater.stages.pull_requests import NO_FORGES, PullRequests, ReviewRounds
+from updater.stages.refreshes import Refreshes
 from updater.stages.rival import RivalWatch, is_own_lease
 from updater.stages.signature_gate import NO_SIGNATURES, SignatureGate
 from updater.stages.status import StatusKeeper
@@ -307,7 +308,7 @@ def build_pipeline(
     reviews = PullRequests(forges, store, board, commits)
     tries = git_settings.push_tries
     branches = BranchWriter(
-        git, cluster, store, board, commits, tries, now, leadership, reviews, dry_run, measure, tracing
+        git, Refreshes(cluster), store, board, commits, tries, now, leadership, reviews, dry_run, measure, tracing
     )
     rounds = ReviewRounds(reviews, branches.proposals, decided, leadership, settings.polling.interval)
     outranked = Outranked(git, board, settings.argocd.namespace)

@@ -12,6 +12,7 @@ from updater.domain.application import Application, ApplicationName
 from updater.domain.change import Change
 from updater.domain.errors import ForgeError, ForgeRefused
 from updater.domain.image import ImageVersion
+from updater.domain.messages import ImageIdentity
 from updater.domain.pull_requests import PullRequest, State
 from updater.formats.branch_name import aiu_name
 from updater.formats.commit import CommitStyle
@@ -65,6 +66,13 @@ async def test_update_is_proposed_in_a_pull_request(house: House) -> None:
     assert proposed["pull_request"] == there.url
     assert "value: v2.0" in house.git.file(URL, OVERRIDE, there.head)
     assert len(house.git.log(URL)) == 1
+
+
+async def test_what_is_proposed_is_looked_after(house: House) -> None:
+    async with house.running() as pipeline:
+        there = await opened(house)
+        ((_, names),) = pipeline.rounds.proposals.waiting().items()
+    assert names == {there.head: [ImageIdentity(ApplicationName("argocd", "one"), "app")]}
 
 
 async def test_newer_version_renews_the_same_pull_request(house: House) -> None:

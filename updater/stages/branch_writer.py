@@ -24,7 +24,7 @@ from updater.domain.errors import (
 from updater.domain.measurements import BatchPushed, Measure, unmeasured
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import Branch, BranchKey, GitTarget, repository_key
-from updater.ports.cluster import ApplicationWriter, Leadership
+from updater.ports.cluster import Leadership
 from updater.ports.git import GitBranch, GitServer, Tip
 from updater.ports.memory import PendingWrite, WriteMemory
 from updater.ports.tracing import UNTRACED, Tracing
@@ -35,12 +35,12 @@ from updater.stages.carried import carried
 from updater.stages.commits import Commits
 from updater.stages.proposals import BranchNotOurs, Proposals, carries, check_ours
 from updater.stages.pull_requests import PullRequests, Review
+from updater.stages.refreshes import Refreshes
 from updater.stages.unhurried import unhurried
 
 log = structlog.get_logger()
 
 Waiting = Mapping[Hashable, UpdateDecided]
-_REFRESHES_AT_ONCE = 10
 _NAMED = 20
 """Applications, in a trace."""
 
@@ -50,7 +50,7 @@ class BranchWriter:
     """Handles the batches of Git branches."""
 
     git: GitServer
-    applications: ApplicationWriter
+    refreshes: Refreshes
     memory: WriteMemory
     board: Board
     commits: Commits
@@ -156,7 +156,7 @@ class BranchWriter:
         _log_pushed(branch, branch.branch, commit, made)
         # From here the commit is a fact: it is written down even when the task is being cancelled.
         await asyncio.shield(self._record(made.planned, commit))
-        await self._refresh_all({each.decided.tracked.name: each.decided.tracked.application for each in made.planned})
+        await self.refreshes.ask({each.decided.tracked.name: each.decided.tracked.application for each in made.planned})
 
     async def _propose(self, branch: Branch, remote: GitBranch, head: str, made: Plan) -> None:
         """Put what is planned on the branches that its templates name; what fails for one fails there alone."""
@@ -343,25 +343,7 @@ class BranchWriter:
                 log.info("write_back.merged" if _has_own_branch(decided) else "write_back.recovered", **keys)
                 arrived[name] = decided.tracked.application
         await self.memory.finish(seen, self.now())
-        await self._refresh_all(arrived)
-
-    async def _refresh_all(self, applications: Mapping[ApplicationName, Application]) -> None:
-        """Ask Argo CD to look now, for a few applications at a time."""
-        slots = asyncio.Semaphore(_REFRESHES_AT_ONCE)
-
-        async def refresh(application: Application) -> None:
-            async with slots:
-                await self._refresh(application)
-
-        await asyncio.gather(*map(refresh, applications.values()))
-
-    async def _refresh(self, application: Application) -> None:
-        name = str(application.name)
-        try:
-            await self.applications.refresh(application.name, hydrate=application.hydrated)
-            log.info("application.refreshed", application=name)
-        except UpdaterError as error:
-            log.warning("application.refresh_failed", application=name, reason=str(error))
+        await self.refreshes.ask(arrived)
 
     async def _report_failed(self, batch: Iterable[UpdateDecided], reason: str) -> None:
         async for decided in unhurried(batch):
