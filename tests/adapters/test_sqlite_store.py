@@ -60,6 +60,10 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
+async def digests(store: SqliteStore, repository: Repository) -> dict[str, str]:
+    return {tag.name: tag.digest for tag in await store.remembered(repository)}
+
+
 async def test_a_restart_returns_the_same(path: Path) -> None:
     build = Build(AMD64, NOW, (("org.opencontainers.image.revision", "4f1c2ab"),))
     due = Due(NOW, NOW + timedelta(minutes=2))
@@ -75,7 +79,7 @@ async def test_a_restart_returns_the_same(path: Path) -> None:
         await store.begin({NAME: [pending]})
     async with opened(path) as store:
         assert await store.builds(["sha256:1", "sha256:2"], [AMD64]) == {"sha256:1": (build,)}
-        assert await store.digests(REPOSITORY) == {"v1": "sha256:1"}
+        assert await digests(store, REPOSITORY) == {"v1": "sha256:1"}
         later = await store.record(KEY, snapshot("v1", at=NOW + timedelta(days=9)))
         assert later.tags[0].first_seen == NOW
         assert await store.due_times() == {KEY: due, secret_key: replace(due, polled_at=NOW + timedelta(1))}
@@ -140,9 +144,9 @@ async def test_time_of_push_is_kept_while_the_registry_does_not_tell(path: Path)
         await store.record(KEY, told)
         await store.record(KEY, snapshot("v1", "v2"))
     async with opened(path) as store:
-        assert await store.pushed(REPOSITORY) == {"v1": NOW - timedelta(days=3)}
+        assert (await store.remembered(REPOSITORY))[0].pushed == NOW - timedelta(days=3)
         await store.record(KEY, replace(told, tags=(TagRecord("v1", pushed=NOW),)))
-        assert await store.pushed(REPOSITORY) == {"v1": NOW}
+        assert (await store.remembered(REPOSITORY))[0].pushed == NOW
 
 
 async def test_many_tags_are_remembered(path: Path) -> None:
@@ -204,8 +208,8 @@ async def test_what_nobody_asks_for_any_more_is_forgotten_but_no_write(path: Pat
             await store.set_due(key, Due(at, at))
         await store.written(NAME, "app", TARGET, V2, "deadbeef", long_ago)
     async with opened(path) as store:
-        assert await store.digests(REPOSITORY) == {}
-        assert await store.digests(kept.repository) == {"v1": ""}
+        assert await digests(store, REPOSITORY) == {}
+        assert await digests(store, kept.repository) == {"v1": ""}
         assert set(await store.due_times()) == {kept}
         assert await store.memory(NAME, "app", TARGET) == Memory(V2)
 
@@ -223,7 +227,7 @@ async def test_many_tasks_use_it_at_once(path: Path) -> None:
             for key in keys:
                 tasks.create_task(use(store, key))
         assert len(await store.due_times()) == len(keys)
-        assert all([len(await store.digests(key.repository)) == 2 for key in keys])
+        assert all([len(await digests(store, key.repository)) == 2 for key in keys])
 
 
 async def test_a_task_cancelled_in_the_middle_leaves_all_or_nothing(path: Path) -> None:
@@ -237,7 +241,7 @@ async def test_a_task_cancelled_in_the_middle_leaves_all_or_nothing(path: Path) 
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait({task})
-            assert len(await store.digests(key.repository)) in {0, len(tags)}
+            assert len(await digests(store, key.repository)) in {0, len(tags)}
 
 
 async def test_declined_pull_request_is_remembered_and_a_second_one_uses_the_release_up(path: Path) -> None:
@@ -280,7 +284,7 @@ async def test_a_process_killed_in_a_transaction_leaves_what_was_committed(path:
         pending = await store.pending(NAME, "app", TARGET)
         assert pending is not None
         assert pending.commit == "c0ffee"
-        assert await store.digests(REPOSITORY) == {"v1": ""}
+        assert await digests(store, REPOSITORY) == {"v1": ""}
 
 
 def _no_database(path: Path) -> None:
@@ -316,7 +320,7 @@ async def test_an_unusable_database_is_set_aside_and_rebuilt(path: Path, spoil: 
     spoiled = _content(path)
     with capture_logs() as logs:
         async with opened(path) as store:
-            assert await store.digests(REPOSITORY) == {}
+            assert await digests(store, REPOSITORY) == {}
             await store.record(KEY, snapshot("v1"))
     [kept] = [each for each in path.parent.iterdir() if each.name.startswith("state.db.")]
     assert _content(kept) == spoiled

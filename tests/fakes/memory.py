@@ -38,16 +38,8 @@ class MemoryStore:
     async def remember_builds(self, digest: str, platforms: Sequence[Platform], builds: Sequence[Build]) -> None:
         self.known_builds[digest, frozenset(platforms)] = tuple(builds)
 
-    async def digests(self, repository: Repository) -> Mapping[str, str]:
-        return {name: tag.digest for name, tag in self.known_tags.get(repository, {}).items()}
-
-    async def first_seen(self, repository: Repository) -> Mapping[str, datetime]:
-        known = self.known_tags.get(repository, {})
-        return {name: tag.first_seen for name, tag in known.items() if tag.first_seen}
-
-    async def pushed(self, repository: Repository) -> Mapping[str, datetime]:
-        known = self.known_tags.get(repository, {})
-        return {name: tag.pushed for name, tag in known.items() if tag.pushed}
+    async def remembered(self, repository: Repository) -> Sequence[TagRecord]:
+        return list(self.known_tags.get(repository, {}).values())
 
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
         before = self.known_tags.get(key.repository, {})

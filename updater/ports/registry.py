@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from updater.domain.candidates import Build, Labels, Snapshot
+from updater.domain.candidates import Build, Labels, Snapshot, TagRecord
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
@@ -74,16 +74,8 @@ class ImageMetadata(Protocol):
 class TagMemory(Protocol):
     """Remembers the last complete list of each repository."""
 
-    async def digests(self, repository: Repository) -> Mapping[str, str]:
-        """Return tag -> digest, as last observed."""
-        ...
-
-    async def first_seen(self, repository: Repository) -> Mapping[str, datetime]:
-        """Return tag -> when it was first in a complete list; without those that never were."""
-        ...
-
-    async def pushed(self, repository: Repository) -> Mapping[str, datetime]:
-        """Return tag -> when it was pushed, as the registry last told; without those of which it never did."""
+    async def remembered(self, repository: Repository) -> Sequence[TagRecord]:
+        """Return what was last observed of each tag, without its builds."""
         ...
 
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:

@@ -90,10 +90,10 @@ class Observer:
 
     async def _restore(self) -> None:
         if not self._restored:
-            remembered = await self.tags.digests(self.repository)
-            self.metadata.restore(remembered)
-            self._first_seen = dict(await self.tags.first_seen(self.repository))
-            self._pushed = dict(await self.tags.pushed(self.repository))
+            remembered = await self.tags.remembered(self.repository)
+            self.metadata.restore({tag.name: tag.digest for tag in remembered})
+            self._first_seen = {tag.name: tag.first_seen for tag in remembered if tag.first_seen}
+            self._pushed = {tag.name: tag.pushed for tag in remembered if tag.pushed}
             self._count = len(remembered)
             self._restored = True
 

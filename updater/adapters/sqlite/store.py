@@ -97,23 +97,16 @@ class SqliteStore:
         if self._forgotten_on != _today():
             await self._forget_unused()
 
-    async def digests(self, repository: Repository) -> Mapping[str, str]:
+    async def remembered(self, repository: Repository) -> Sequence[TagRecord]:
         rows = await self._database.rows(
-            "SELECT tag, digest FROM tags WHERE host = ? AND repository = ?",
+            "SELECT tag, digest, first_seen, pushed FROM tags WHERE host = ? AND repository = ?",
             (repository.host, repository.name),
-            tuple[str, str],
+            tuple[str, str, int | None, int | None],
         )
-        return dict(rows)
-
-    async def first_seen(self, repository: Repository) -> Mapping[str, datetime]:
-        return await self._moments(
-            "SELECT tag, first_seen FROM tags WHERE host = ? AND repository = ? AND first_seen IS NOT NULL", repository
-        )
-
-    async def pushed(self, repository: Repository) -> Mapping[str, datetime]:
-        return await self._moments(
-            "SELECT tag, pushed FROM tags WHERE host = ? AND repository = ? AND pushed IS NOT NULL", repository
-        )
+        return [
+            TagRecord(tag, digest, None, _optional_moment(pushed), _optional_moment(first_seen))
+            for tag, digest, first_seen, pushed in rows
+        ]
 
     async def record(self, key: PollKey, snapshot: Snapshot) -> Snapshot:
         place = (key.repository.host, key.repository.name)
@@ -270,10 +263,6 @@ class SqliteStore:
             await take_over(self._database, handed)
         except UnusableHandover as error:
             raise StoreError(f"what other replicas published cannot be used: {error}") from None
-
-    async def _moments(self, select: str, repository: Repository) -> Mapping[str, datetime]:
-        rows = await self._database.rows(select, (repository.host, repository.name), tuple[str, int])
-        return {tag: _moment(microseconds) for tag, microseconds in rows}
 
     async def _mark_used(self, digests: Sequence[str], platforms: Sequence[Platform]) -> None:
         rows = [(_today(), digest, _platforms(platforms)) for digest in digests]
