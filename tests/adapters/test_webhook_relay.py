@@ -102,6 +102,25 @@ async def test_header_that_cannot_be_sent_stops_nothing() -> None:
         await eventually(lambda: bool(second.nudged), lambda: "the other replica to be told")
 
 
+async def test_replica_that_does_not_answer_does_not_hold_up_what_comes_next() -> None:
+    """As one does that is frozen, or whose node is gone: each try takes five seconds."""
+    held: set[asyncio.StreamWriter] = set()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.add(writer)
+        await reader.read()
+        held.remove(writer)
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        only = Replica(free_port(), server.sockets[0].getsockname()[1])
+        async with running(only):
+            for number in range(5):
+                only.relay.pass_on(f"/webhook/harbor?{number}", {}, b"")
+            await eventually(lambda: len(held) == 5, lambda: "all of them to be on their way at once")
+        await eventually(lambda: not held, lambda: "the connections to end")
+
+
 async def test_replica_that_is_away_is_said_once() -> None:
     only = Replica(free_port(), 1)
     with capture_logs() as logs:

@@ -20,6 +20,7 @@ from updater.settings.units import Listen
 log = structlog.get_logger()
 
 _MOST_WAITING = 100
+_AT_ONCE = 10
 _PATIENCE = ClientTimeout(total=5)
 _REFUSED = 400
 
@@ -49,9 +50,17 @@ class WebhookRelay:
             self._say("too many wait")
 
     async def run(self) -> None:
-        async with ClientSession(timeout=_PATIENCE, cookie_jar=DummyCookieJar()) as session:
-            while True:
-                await self._send(session, await self._waiting.get())
+        """Send what comes, some of it at once: a replica that does not answer keeps others waiting for nothing."""
+        async with (
+            ClientSession(timeout=_PATIENCE, cookie_jar=DummyCookieJar()) as session,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for number in range(_AT_ONCE):
+                tasks.create_task(self._send_for_ever(session), name=f"pass webhooks on, {number}")
+
+    async def _send_for_ever(self, session: ClientSession) -> None:
+        while True:
+            await self._send(session, await self._waiting.get())
 
     async def _send(self, session: ClientSession, passed: _Passed) -> None:
         try:
