@@ -14,7 +14,7 @@ _CONFIRMED = ("image.updated", "image.proposed", "write_back.pushed", "write_bac
 
 def violations(there: World) -> list[str]:
     """Say everything that is not as it has to be."""
-    found = [*_git_violations(there), *there.foreign, *there.behind(), *_patch_violations(there)]
+    found = [*_git_violations(there), *there.foreign, *_patch_violations(there)]
     found += [each for forge in there.forges for each in forge.violations()]
     found += [*_lost(there), *there.senders.violations()]
     for replica in there.replicas:

@@ -158,6 +158,7 @@ async def _trouble_first(there: World, chance: random.Random, say: Say) -> None:
         case _:
             async with _suffering(there, replica, name, chance):
                 await asyncio.sleep(seconds)
+            await replica.revive()
 
 
 async def _trouble_second(there: World, chance: random.Random, say: Say) -> None:

@@ -62,14 +62,21 @@ class Replica:
     async def end(self, number: signal.Signals) -> None:
         assert self.process is not None
         code = await self.process.end(number)
-        begun = bool(
-            self.process.events("daemon.started")
-        )  # before that, nothing is under way that could be ended well
-        if number == signal.SIGTERM and code != 0 and begun:
+        begun = self.process.events("daemon.started")  # before that, nothing is under way that could be ended well
+        if code == 1 and _has_no_database(self.process):
+            pass
+        elif number == signal.SIGTERM and code != 0 and begun:
             self.unclean_ends.append(code)
         elif code not in (0, -number):
             self.unexpected_ends.append(code)
         self.process = None
+
+    async def revive(self) -> None:
+        """Start it again as the kubelet does, when it found its disk full as it started."""
+        assert self.process is not None
+        if self.process.has_ended:
+            await self.end(signal.SIGTERM)
+            await self.start()
 
     def send(self, number: signal.Signals) -> None:
         if self.process is not None and not self.process.has_ended:
@@ -98,3 +105,8 @@ class Replica:
         """Look at what the process has; `names` says who listens at a port."""
         assert self.process is not None
         return held(self.process.pid, names)
+
+
+def _has_no_database(process: DaemonProcess) -> bool:
+    """Tell whether it ended, with the reason and before anything was done, because its database could not be opened."""
+    return bool(process.said) and str(process.said[-1].event.get("event")).startswith("updater: database")

@@ -46,7 +46,7 @@ async def soak(
             there.push_image(repository)
         say("no trouble any more")
         missing = await _all_well(there, say)
-        found = missing or [*await there.senders.told_at_rest(), *await asyncio.to_thread(violations, there)]
+        found = missing + await there.senders.told_at_rest() + await asyncio.to_thread(violations, there)
         for leak in await _leaks_that_stay(there, rest, say):
             found.append(f"{there.second.name}: {leak}")
         say(f"the second replica has {there.second.held(there.names)}")

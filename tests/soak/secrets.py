@@ -29,6 +29,8 @@ _PAGES = ("/metrics", "/healthz", "/readyz", "/", "/webhook", "/api/v1/openapi.j
 _COLLECTIONS = ("images", "decisions", "holds", "registries")
 _REPORTS = ("applications/argocd/values", "applications/argocd/github-alone")
 _BROKEN = 500
+_SHOWN = 12
+"""Characters of a secret that are said where it is found."""
 _BETWEEN_LOOKS = 0.05
 """Seconds between two looks at the processes: less than a script takes here."""
 
@@ -53,11 +55,15 @@ class Seeker:
     pages: int = 0
     found: set[str] = field(default_factory=set)
 
+    def secrets(self) -> list[str]:
+        """Give all that may be seen nowhere, also as basic authentication spells it."""
+        basic = (b64encode(f"{USER}:{each}".encode()).decode() for each in _PASSWORDS)
+        return [*_LASTING, *basic, *self.issued]
+
     def leaked(self, content: bytes | str) -> str:
         """Name the beginning of a secret that is in something; empty when none is."""
-        data = content.encode() if isinstance(content, str) else content
-        basic = (b64encode(f"{USER}:{each}".encode()).decode() for each in _PASSWORDS)
-        return next((each[:12] for each in (*_LASTING, *basic, *self.issued) if each.encode() in data), "")
+        data = content if isinstance(content, str) else content.decode("latin-1")
+        return next((each[:_SHOWN] for each in self.secrets() if each in data), "")
 
     async def watch_processes(self) -> None:
         while True:
@@ -114,6 +120,7 @@ class Seeker:
         for path in state.rglob("*"):
             if path.is_file() and (secret := self.leaked(path.read_bytes())):
                 yield f"{path} on the disk has {secret}…"
-        for name, content in told:
-            if secret := self.leaked(content):
-                yield f"{name} has {secret}…"
+        texts = list(told)
+        everything = "\0".join(content for _, content in texts)
+        for secret in (each for each in self.secrets() if each in everything):
+            yield from (f"{name} has {secret[:_SHOWN]}…" for name, content in texts if secret in content)

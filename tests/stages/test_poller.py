@@ -14,7 +14,7 @@ from tests.fakes.memory import MemoryStore
 from updater.domain.annotations import track
 from updater.domain.candidates import Snapshot, TagRecord
 from updater.domain.errors import (
-    ListShrank,
+    DoubtfulList,
     RegistryAuthError,
     RegistryError,
     RegistryThrottled,
@@ -421,7 +421,7 @@ async def test_registry_with_an_interval_of_its_own_is_asked_at_that() -> None:
 
 
 async def test_list_that_shrank_is_looked_at_again_a_minute_later_whatever_the_interval() -> None:
-    desk = Desk(TimedRegistry(error=ListShrank("shrank", 60)))
+    desk = Desk(TimedRegistry(error=DoubtfulList("shrank", 60)))
     async with desk.running():
         await desk.inbox.put(ApplicationSeen(tracked()))
         await asyncio.sleep(80)
@@ -429,7 +429,7 @@ async def test_list_that_shrank_is_looked_at_again_a_minute_later_whatever_the_i
 
 
 async def test_list_that_shrank_does_not_stretch_a_shorter_interval() -> None:
-    desk = Desk(TimedRegistry(error=ListShrank("shrank", 60), own_interval=10))
+    desk = Desk(TimedRegistry(error=DoubtfulList("shrank", 60), own_interval=10))
     async with desk.running():
         await desk.inbox.put(ApplicationSeen(tracked()))
         await asyncio.sleep(80)

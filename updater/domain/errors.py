@@ -7,7 +7,7 @@ UpdaterError
 │   ├── RegistryAuthError   the credentials were refused
 │   ├── RepositoryNotFound  the registry does not know the repository
 │   ├── RegistryThrottled   the registry asks for fewer requests (`retry_after`)
-│   └── ListShrank          a tag list lost so much that a second look has to confirm it (`retry_after`)
+│   └── DoubtfulList          a tag list lost so much that a second look has to confirm it (`retry_after`)
 ├── GitError                a Git server did not do what it was asked; retried
 │   ├── GitAuthError        the credentials were refused, or may not push
 │   ├── BranchNotFound      the branch does not exist
@@ -63,8 +63,8 @@ class RegistryThrottled(RegistryError):
         """Seconds to wait, as the registry said; None when it did not say."""
 
 
-class ListShrank(RegistryError):
-    """A tag list lost half of its tags or more, which nobody has confirmed yet."""
+class DoubtfulList(RegistryError):
+    """A tag list lost half of its tags or more, or is another repository's by its name; nobody has confirmed it yet."""
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -44,6 +44,7 @@ class Malformed(ValueError):
 
 class _TagList(msgspec.Struct):
     tags: list[str] | None
+    name: object = None
 
 
 class _PlatformField(msgspec.Struct):
@@ -147,14 +148,24 @@ class BearerToken:
         return f"BearerToken(lifetime={self.lifetime})"
 
 
-def decode_tags(body: bytes) -> tuple[str, ...]:
-    """Return the names of one page of a tag list, in the registry's order, without those no tag can have.
+class TagPage(NamedTuple):
+    """One page of a tag list."""
+
+    repository: str
+    """Whose list it says that it is; empty when it does not."""
+    names: tuple[str, ...]
+    """In the registry's order, without those no tag can have."""
+
+
+def decode_tags(body: bytes) -> TagPage:
+    """Read one page of a tag list.
 
     Raises:
         Malformed: it is no tag list.
     """
-    names = _decode(body, _TagList, "tag list").tags or []
-    return tuple(name for name in names if is_tag(name))
+    page = _decode(body, _TagList, "tag list")
+    names = tuple(name for name in page.tags or () if is_tag(name))
+    return TagPage(page.name if isinstance(page.name, str) else "", names)
 
 
 def decode_manifest(body: bytes, content_type: str) -> Manifest:

@@ -16,7 +16,7 @@ import structlog
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Snapshot
 from updater.domain.errors import (
-    ListShrank,
+    DoubtfulList,
     Misconfigured,
     RegistryAuthError,
     RegistryError,
@@ -368,7 +368,7 @@ class Poller:
         elif isinstance(error, RegistryUnanswered):
             longest = _LONGEST_UNANSWERED
         delay = max(min(interval * 2.0 ** min(poll.failures - 1, 10), longest), interval)
-        if isinstance(error, ListShrank):
+        if isinstance(error, DoubtfulList):
             return min(interval, timedelta(seconds=error.retry_after) / (1 - _SPREAD))  # it may be whole again by then
         if isinstance(error, RegistryThrottled) and error.retry_after is not None:
             delay = max(delay, timedelta(seconds=error.retry_after) / (1 - _SPREAD))

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from tests.adapters.registry.desk import DIGEST, NAME, NEWEST_BUILD, desk, digests, tag
-from tests.fakes.registry import JANUARY, FaultyRegistry, status
+from tests.fakes.registry import JANUARY, FaultyRegistry, body, status
 from updater.demo.images import INDEX, MANIFEST, build_image, digest
-from updater.domain.errors import ListShrank, RegistryError
+from updater.domain.errors import DoubtfulList, RegistryError
 from updater.domain.platform import Platform
 from updater.domain.policy import Policy, Strategy
 
@@ -37,7 +37,7 @@ class TestShrinking:
         async with desk(registry) as at:
             await at.look(Policy())
             keep(registry, "v0", "v1", "v2", "v3")
-            with pytest.raises(ListShrank, match="lists 4 tags where it had 8") as refused:
+            with pytest.raises(DoubtfulList, match="lists 4 tags where it had 8") as refused:
                 await at.look(Policy())
         assert refused.value.retry_after == 60
 
@@ -51,10 +51,10 @@ class TestShrinking:
         async with desk(registry) as at:
             await at.look(Policy())
             keep(registry, "v0")
-            with pytest.raises(ListShrank):
+            with pytest.raises(DoubtfulList):
                 await at.look(Policy())
             at.later(seconds=59)
-            with pytest.raises(ListShrank):
+            with pytest.raises(DoubtfulList):
                 await at.look(Policy())
             at.later(seconds=1)
             assert [record.name for record in (await at.look(Policy())).tags] == ["v0"]
@@ -65,11 +65,11 @@ class TestShrinking:
         async with desk(registry) as at:
             await at.look(Policy())
             keep(registry, "v0")
-            with pytest.raises(ListShrank):
+            with pytest.raises(DoubtfulList):
                 await at.look(Policy())
             at.later(minutes=2)
             registry.repositories[NAME].tags = {"v1": before["v1"]}
-            with pytest.raises(ListShrank):
+            with pytest.raises(DoubtfulList):
                 await at.look(Policy())
 
     async def test_recovered_list_ends_the_suspicion(self, registry: FaultyRegistry) -> None:
@@ -77,13 +77,13 @@ class TestShrinking:
         async with desk(registry) as at:
             first = await at.look(Policy())
             keep(registry, "v0")
-            with pytest.raises(ListShrank):
+            with pytest.raises(DoubtfulList):
                 await at.look(Policy())
             registry.repositories[NAME].tags = before
             at.later(minutes=2)
             assert (await at.look(Policy())).tags == first.tags
             keep(registry, "v0")
-            with pytest.raises(ListShrank):
+            with pytest.raises(DoubtfulList):
                 await at.look(Policy())
 
     async def test_restart_does_not_forget_how_long_the_list_was(self, registry: FaultyRegistry) -> None:
@@ -92,8 +92,54 @@ class TestShrinking:
             store = at.store
         keep(registry, "v0")
         async with desk(registry, store=store) as at:
-            with pytest.raises(ListShrank):
+            with pytest.raises(DoubtfulList):
                 await at.look(Policy())
+
+
+class TestName:
+    """A cache that mixes repositories up gives whole lists of tags that are somebody else's."""
+
+    @pytest.fixture(autouse=True)
+    def tags(self, registry: FaultyRegistry) -> None:
+        for number in range(8):
+            registry.push(NAME, f"v{number}")
+
+    @staticmethod
+    def mistake(registry: FaultyRegistry, called: str, times: int = 1, query: str = "") -> None:
+        answer = json.dumps({"name": called, "tags": [f"v{number}" for number in range(90, 99)]})
+        registry.plan(body(answer.encode()), times=times, query=query)
+
+    async def test_page_of_another_repository_makes_the_answer_incomplete(self, registry: FaultyRegistry) -> None:
+        async with desk(registry) as at:
+            self.mistake(registry, "team/other", query="last=v5")
+            with pytest.raises(RegistryError, match="mixes the tag lists of team/app and team/other"):
+                await at.look(Policy())
+
+    async def test_list_of_another_repository_is_kept_back_for_a_minute(self, registry: FaultyRegistry) -> None:
+        """Then it is believed: whoever serves it may know the repository by a name of his own."""
+        async with desk(registry) as at:
+            self.mistake(registry, "team/other", times=4)
+            for _ in range(3):
+                with pytest.raises(DoubtfulList, match="gives the tag list of team/other for that of team/app"):
+                    await at.look(Policy())
+                at.later(seconds=20)
+            assert len((await at.look(Policy())).tags) == 9
+
+    @pytest.mark.parametrize("called", ["app", "APP", "proxy/team/app", "team/app", ""])
+    async def test_name_without_what_a_proxy_adds_or_takes_is_the_same(
+        self, registry: FaultyRegistry, called: str
+    ) -> None:
+        async with desk(registry) as at:
+            self.mistake(registry, called)
+            assert len((await at.look(Policy())).tags) == 9
+
+    async def test_name_that_was_believed_is_not_doubted_again(self, registry: FaultyRegistry) -> None:
+        async with desk(registry) as at:
+            self.mistake(registry, "vanity", times=3)
+            with pytest.raises(DoubtfulList):
+                await at.look(Policy())
+            at.later(seconds=60)
+            assert (await at.look(Policy())).tags == (await at.look(Policy())).tags
 
 
 class TestMetadata:

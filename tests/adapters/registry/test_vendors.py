@@ -13,7 +13,7 @@ from tests.fakes.registry import JANUARY, FaultyRegistry
 from tests.fakes.vendors import VENDORS, Harbor, VendorRegistry
 from updater.adapters.registry import vendors
 from updater.adapters.registry.vendors import is_known, vendor_of
-from updater.domain.errors import ListShrank, RegistryError
+from updater.domain.errors import DoubtfulList, RegistryError
 from updater.domain.policy import Output, Policy, Strategy
 from updater.domain.polling import wants
 from updater.settings.registries import APIS
@@ -212,7 +212,7 @@ async def test_list_that_shrank_by_half_is_kept_back(registry: VendorRegistry) -
         await at.look(NEWEST_PUSH)
         for day in range(3, 10):
             registry.delete(NAME, f"v{day}")
-        with pytest.raises(ListShrank):
+        with pytest.raises(DoubtfulList):
             await at.look(NEWEST_PUSH)
 
 

@@ -24,7 +24,7 @@ from updater.adapters.registry.recognition import Recognition
 from updater.adapters.registry.remote import RemoteRepository
 from updater.adapters.registry.vendors import CloudVendor, HttpVendor, Vendor
 from updater.domain.candidates import Labels, Snapshot
-from updater.domain.errors import ListShrank, Misconfigured, RegistryError, RegistryThrottled
+from updater.domain.errors import DoubtfulList, Misconfigured, RegistryError, RegistryThrottled
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.measurements import Measure, unmeasured
 from updater.domain.platform import Platform
@@ -91,8 +91,8 @@ class RegistryClient:
                 return await self._observer(key).observe(self.remote(key), wants, reader)
         except RegistryThrottled as error:
             raise RegistryThrottled(_placed(error, key, settings), error.retry_after) from error
-        except ListShrank as error:
-            raise ListShrank(_placed(error, key, settings), error.retry_after) from error
+        except DoubtfulList as error:
+            raise DoubtfulList(_placed(error, key, settings), error.retry_after) from error
         except RegistryError as error:
             raise type(error)(_placed(error, key, settings)) from error
         except Misconfigured as error:

@@ -15,7 +15,7 @@ from updater.adapters.registry.auth import Access
 from updater.adapters.registry.endpoint import Endpoint
 from updater.adapters.registry.remote import unexpected
 from updater.domain.candidates import Build, Snapshot, TagRecord
-from updater.domain.errors import ListShrank, RegistryError, RepositoryNotFound
+from updater.domain.errors import DoubtfulList, RegistryError, RepositoryNotFound
 from updater.domain.image import Repository
 from updater.domain.platform import Platform
 from updater.formats.helm_index import Charts, ChartVersion, Malformed, decode_index
@@ -119,7 +119,7 @@ class HelmRepository:
             first = told.shrunk = snapshot
         left = _CONFIRMED_AFTER - (snapshot.observed_at - first.observed_at)
         if left > timedelta():
-            raise ListShrank(
+            raise DoubtfulList(
                 f"lists {len(snapshot.tags)} versions where it had {len(told.snapshot.tags)}: the list shrank, "
                 f"and is believed when another look, {_CONFIRMED_AFTER.seconds} s later, says the same",
                 left.total_seconds(),

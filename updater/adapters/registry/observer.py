@@ -12,7 +12,7 @@ from updater.adapters.registry.remote import RemoteRepository
 from updater.adapters.registry.tags import TagList, read_tags
 from updater.domain.candidates import Snapshot, TagRecord
 from updater.domain.contenders import contenders
-from updater.domain.errors import ListShrank, Misconfigured
+from updater.domain.errors import DoubtfulList, Misconfigured
 from updater.domain.filters import TagFilters
 from updater.domain.image import Repository
 from updater.domain.platform import Platform
@@ -42,6 +42,10 @@ class Observer:
     """Tags in the last complete list."""
     _shrunk: "_Shrunk | None" = None
     """A list that is suspiciously short and not confirmed."""
+    _called: str = ""
+    """By what name the registry gave the last list that was believed."""
+    _renamed: "_Renamed | None" = None
+    """A list by the name of another repository, not confirmed."""
     _snapshot: Snapshot | None = None
     _compared: "_Compared | None" = field(default=None)
     _first_seen: dict[str, datetime] = field(default_factory=dict)
@@ -100,6 +104,7 @@ class Observer:
     async def _names(self, remote: RemoteRepository, told: Catalogue | None) -> tuple[str, ...]:
         if told is None:
             listed = self._listed = await read_tags(remote, self._listed)
+            self._check_name(listed.repository, remote.name)
             names = listed.names
         else:
             names = told.names
@@ -148,6 +153,21 @@ class Observer:
         now = self.now()
         return frozenset(tag for election in before.elections for tag in contenders(election, now))
 
+    def _check_name(self, called: str, asked: str) -> None:
+        """Refuse a list by another repository's name, as a cache that mixes them up gives, until it stays so."""
+        if called and called != self._called and not _may_be_called(asked, called):
+            now, first = self.now(), self._renamed
+            if first is None or now < first.seen_at or first.called != called:
+                first = self._renamed = _Renamed(now, called)
+            left = _CONFIRMED_AFTER - (now - first.seen_at)
+            if left > timedelta():
+                raise DoubtfulList(
+                    f"gives the tag list of {called} for that of {asked}, "
+                    f"and is believed when another look, {_CONFIRMED_AFTER.seconds} s later, says the same",
+                    left.total_seconds(),
+                )
+        self._called, self._renamed = called, None
+
     def _check_shrinking(self, names: tuple[str, ...]) -> None:
         """Refuse a list that lost half of its tags or more, until a second look a minute later has them all again."""
         if not self._count or len(names) * 2 > self._count:
@@ -158,7 +178,7 @@ class Observer:
             first = self._shrunk = _Shrunk(now, frozenset(names))
         left = _CONFIRMED_AFTER - (now - first.seen_at)
         if left > timedelta():
-            raise ListShrank(
+            raise DoubtfulList(
                 f"lists {len(names)} tags where it had {self._count}: the list shrank, "
                 f"and is believed when another look, {_CONFIRMED_AFTER.seconds} s later, says the same",
                 left.total_seconds(),
@@ -185,6 +205,18 @@ class Observer:
             self._snapshot = snapshot
             return snapshot
         return before
+
+
+@dataclass(frozen=True, slots=True)
+class _Renamed:
+    seen_at: datetime
+    called: str
+
+
+def _may_be_called(asked: str, called: str) -> bool:
+    """Tell whether a registry may give a repository's list by a name: those behind proxies know more of it, or less."""
+    one, other = f"/{asked.lower()}", f"/{called.lower()}"
+    return one.endswith(other) or other.endswith(one)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class Page:
 
     fingerprint: bytes
     names: tuple[str, ...]
+    repository: str = ""
+    """Whose list it says that it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class TagList:
     names: tuple[str, ...]
     whole: bool = False
     """Whether the registry was seen to give all pages in one answer when no page size is asked for."""
+
+    @property
+    def repository(self) -> str:
+        """Whose list it says that it is; empty when it does not."""
+        return self.pages[0].repository
 
 
 class _PlaceLost(Exception):
@@ -95,6 +102,8 @@ async def _read_pages(remote: RemoteRepository, known: dict[bytes, Page]) -> lis
         page = _page(answer, known)
         if url in asked or (page.names and names.issuperset(page.names)):
             raise RegistryError("repeats itself in its tag list, which would never end")
+        if page.repository and pages[0].repository not in ("", page.repository):
+            raise RegistryError(f"mixes the tag lists of {pages[0].repository} and {page.repository}")
         asked.add(url)
         pages.append(page)
         names.update(page.names)
@@ -133,9 +142,10 @@ def _page(answer: Answer, known: dict[bytes, Page]) -> Page:
     if "html" in answer.headers.get("Content-Type", ""):
         raise RegistryError("answers with a page of HTML where its tag list should be: check api_url")
     try:
-        return Page(fingerprint, decode_tags(answer.body))
+        told = decode_tags(answer.body)
     except Malformed as error:
         raise RegistryError(f"gives a tag list that is none: {error}") from None
+    return Page(fingerprint, told.names, told.repository)
 
 
 def next_page(answer: Answer, said: str = "") -> URL | None:
