@@ -328,6 +328,14 @@ def test_what_was_not_read_where_we_write_is_no_rollback(origin: Origin) -> None
     assert update(decision) == (Reason.NEWER, "1.2.0")
 
 
+@pytest.mark.parametrize("origin", [Origin.LIVE, Origin.BASE])
+def test_what_somebody_took_out_of_the_target_is_a_rollback(origin: Origin) -> None:
+    """As the revert of our first commit does, when what is older comes from elsewhere again."""
+    removed = Current(version("1.0.0"), origin, removed=True)
+    decision = judged(Policy(), snapshot("1.0.0", "1.2.0"), removed, wrote("1.2.0"))
+    assert hold(decision) == (Reason.ROLLED_BACK, "1.2.0")
+
+
 def test_something_newer_than_what_was_taken_back_ends_the_hold() -> None:
     assert update(judged(Policy(), snapshot("1.2.0", "1.3.0"), "1.0.0", wrote("1.2.0", "1.2.0")))[1] == "1.3.0"
 

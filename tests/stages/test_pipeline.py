@@ -388,6 +388,26 @@ async def test_rollback_in_the_target_is_noticed_by_what_runs_and_held(house: Ho
     assert "value: v1.0" in house.git.file(URL, OVERRIDE)
 
 
+@pytest.mark.parametrize("before", ["", "replicas: 1\n"])
+async def test_revert_of_the_commit_that_added_an_image_is_held_until_something_newer_appears(
+    house: House, before: str
+) -> None:
+    target = {"write-back-target": "helmvalues:/shared.yaml"}
+    house.git.seed(URL, {"shared.yaml": before})
+    house.cluster.put(helm_application("one", IMAGE, target))
+    async with house.running():
+        await house.hear("image.updated")
+        house.git.seed(URL, {"shared.yaml": before})
+        house.cluster.put(helm_application("one", IMAGE, target, live="v0.9"))
+        held = await house.hear("image.held")
+    assert (held["reason"], held["to"]) == ("rolled-back", "v2.0")
+    assert house.git.file(URL, "shared.yaml") == before
+    house.registry.push(IMAGE, "v3.0")
+    async with house.running():
+        event = await house.hear("image.updated")
+    assert (event["from"], event["to"]) == ("v0.9", "v3.0")
+
+
 async def test_released_version_is_written_again_and_a_second_rollback_is_held(house: House) -> None:
     async with house.running():
         await house.hear("image.updated")

@@ -49,6 +49,8 @@ class Current:
 
     version: ImageVersion = ImageVersion()
     origin: Origin = Origin.UNKNOWN
+    removed: bool = False
+    """The target says nothing of the image any more, though we had written there: somebody took it out."""
 
 
 @dataclass(frozen=True, slots=True)

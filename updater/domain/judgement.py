@@ -39,7 +39,7 @@ def judge(election: Election, current: Current, memory: Memory, now: datetime) -
     case = _Case(
         election=election,
         present=_as_written(current.version, election) if current.origin is not Origin.UNKNOWN else _NOTHING,
-        by_hand=current.origin in _BY_HAND,
+        by_hand=current.origin in _BY_HAND or current.removed,
         memory=Memory(
             _as_written(memory.written, election),
             _as_written(memory.rejected, election),

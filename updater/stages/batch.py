@@ -276,6 +276,7 @@ def _judge(
 ) -> tuple[Current, Decision]:
     application, image = decided.tracked.application, decided.image
     current = witnessed(application, image, in_target, _version_in_base(decided, kind, files))
+    current = replace(current, removed=in_target is None and bool(memory.written))
     decision = unmanaged(application, image, current) or judge(decided.election, current, memory, now)
     return current, _as_verified(decided, decision)
 
