@@ -258,7 +258,7 @@ def test_value_that_cannot_be_followed_names_itself_and_its_remedy(annotations: 
 
 
 def test_problem_of_one_image_leaves_the_others_tracked() -> None:
-    tracked = read({"image-list": "one=nginx,two=redis", "one.update-strategy": "newest"})
+    tracked = read({"image-list": "one=nginx,two=redis", "one.update-strategy": "newest"}, kind="Kustomize")
     assert [each.alias for each in tracked.images] == ["two"]
     assert [each.alias for each in tracked.problems] == ["one"]
 

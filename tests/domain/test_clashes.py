@@ -84,3 +84,17 @@ def test_image_runs_under_the_name_that_it_has_in_the_kustomization() -> None:
     images = f"one={APP}:~1,two={APP}:~2"
     names = {"one__kustomize__image_name": "app", "two__kustomize__image_name": "app"}
     assert followed(read(images, ("app:v1",), kind="Kustomize", **names)) == []
+
+
+def test_image_that_cannot_be_followed_keeps_its_place() -> None:
+    """Else its version would become that of another image as soon as somebody mistypes a setting of its own."""
+    tracked = read(f"app={APP},web={WEB}", (f"{APP}:v1",), app__minimum_age="3 days")
+    assert followed(tracked) == []
+    assert "duration '3 days' is not understood" in told(tracked)[0]
+    assert told(tracked)[1].startswith("image web does not run, and would be written to the parameter image.tag")
+    assert len(told(tracked)) == 2
+
+
+def test_image_whose_place_cannot_be_told_has_none() -> None:
+    keys = {"app__helm__image_tag": "a", "app__plugin__image_tag": "b"}
+    assert followed(read(f"app={APP},web={WEB}", (f"{WEB}:v1",), **keys)) == ["web"]

@@ -100,7 +100,7 @@ def test_rule_5_misconfiguration_is_loud(policy: Policy) -> None:
 
 
 def test_rule_5_misconfiguration_is_local() -> None:
-    annotations = {"image-list": f"app={IMAGE}:>>1,other=quay.io/team/other"}
+    annotations = {"image-list": f"app={IMAGE}:>>1,other=quay.io/team/other", "other.helm.image-tag": "other.tag"}
     tracked = track(helm_application("one", IMAGE, annotations), "argocd")
     assert tracked is not None
     assert [image.alias for image in tracked.images] == ["other"]

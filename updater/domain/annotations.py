@@ -65,17 +65,20 @@ def track(
     items = split_image_list(annotations.get("image-list", ""))
     if not items:
         return TrackedApplication(application, problems=(Problem("", _NO_IMAGES),))
+    access = access or SecretAccess(argocd_namespace)
     entries, problems = _read_entries(items)
     images: dict[str, TrackedImage] = {}
+    broken: list[TrackedImage] = []
     for entry in entries:
+        settings = ImageSettings(annotations, entry.alias, defaults or {})
         try:
-            settings = ImageSettings(annotations, entry.alias, defaults or {})
             for meant in _meant(application, entry):
-                image = _track_image(application, settings, meant, access or SecretAccess(argocd_namespace))
+                image = _track_image(application, settings, meant, access)
                 images.setdefault(image.alias, image)
         except Misconfigured as error:
             problems.append(Problem(entry.alias, str(error)))
-    for problem in clashes(application, images.values()):
+            broken += _placed(application, settings, entry, access)
+    for problem in clashes(application, images.values(), broken):
         problems.append(problem)
         del images[problem.alias]
     for problem in _left_alone(annotations, images.values(), problems):
@@ -136,23 +139,44 @@ def _track_image(
     entry: ImageEntry,
     access: SecretAccess,
 ) -> TrackedImage:
-    policy, keys = _policy(settings, entry), image_keys(settings)
+    policy = _policy(settings, entry)
     if entry.reference.is_chart:
-        _check_chart(settings, entry, policy, keys)
+        _check_chart(settings, entry, policy, image_keys(settings))
     if policy.strategy is Strategy.DIGEST and not policy.constraint:
         policy = _with_live_tag(policy, entry, application)
     problems = check_policy(policy)
     if problems:
         raise Misconfigured("; ".join(problems))
+    return replace(
+        _image_at_place(application, settings, entry, access),
+        policy=policy,
+        poll=PollKey(entry.reference.repository, pull_secret(settings, application, entry.reference, access)),
+        force_update=settings.flag("force-update"),
+        group=settings["group"],
+    )
+
+
+def _placed(
+    application: Application, settings: ImageSettings, entry: ImageEntry, access: SecretAccess
+) -> list[TrackedImage]:
+    """Tell where an image stands that cannot be followed, if that much can be told: its place is no other image's."""
+    try:
+        return [_image_at_place(application, settings, meant, access) for meant in _meant(application, entry)]
+    except Misconfigured:
+        return []
+
+
+def _image_at_place(
+    application: Application, settings: ImageSettings, entry: ImageEntry, access: SecretAccess
+) -> TrackedImage:
+    keys = image_keys(settings)
     return TrackedImage(
         alias=entry.alias,
         image=entry.reference,
-        policy=policy,
-        poll=PollKey(entry.reference.repository, pull_secret(settings, application, entry.reference, access)),
+        policy=Policy(),
+        poll=PollKey(entry.reference.repository),
         keys=DEFAULT_KEYS if keys == ImageKeys() else keys,
         target=choose_target(application, entry.reference, keys, settings["source"], access),
-        force_update=settings.flag("force-update"),
-        group=settings["group"],
     )
 
 

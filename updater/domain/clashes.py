@@ -23,20 +23,25 @@ _PLACES = {
 """What a place is called, and how to have another; of kinds that are not among them it is a Helm parameter."""
 
 
-def clashes(application: Application, images: Iterable[TrackedImage]) -> list[Problem]:
+def clashes(
+    application: Application, images: Iterable[TrackedImage], broken: Sequence[TrackedImage] = ()
+) -> list[Problem]:
     """Stop images that want different things of one place, but for the only one of them that runs.
 
-    Marks may give each of several images its own lines of the same manifests: only the files can tell.
+    `broken` are images that are not followed, and have their places all the same. Marks may give each of several images
+    its own lines of the same manifests: only the files can tell.
     """
     writers: dict[str, list[TrackedImage]] = {}
-    for image in images:
+    for image in (*images, *broken):
         if image.target.kind is not FileKind.MANIFESTS:
             writers.setdefault(image.target.place, []).append(image)
+    told = {image.alias for image in broken}
     return [
         problem
         for same in writers.values()
         if any(wish(each) != wish(same[0]) for each in same)
         for problem in _problems(application, same)
+        if problem.alias not in told
     ]
 
 
