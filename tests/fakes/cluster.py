@@ -1,9 +1,10 @@
 """A cluster in memory: Applications come and go, are patched, and are asked to refresh."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from updater.adapters.argocd import check_unchanged
 from updater.domain.application import Application, ApplicationName, Parameter, Source
 from updater.domain.application_sets import ApplicationSetRules, written_pointer
 from updater.domain.change import Edit
@@ -12,7 +13,17 @@ from updater.domain.resources import ImageUpdater, ResourceName
 from updater.domain.target import ApplicationTarget, FileKind
 from updater.formats.kustomize import merge_images
 from updater.formats.overrides import merge_parameters
-from updater.ports.cluster import ApplicationEvent, ClusterEvent, Gone, Listed, ResourceGone, ResourceSeen, Seen
+from updater.ports.cluster import (
+    ApplicationEvent,
+    ClusterEvent,
+    Gone,
+    Listed,
+    ResourceGone,
+    ResourceSeen,
+    Seen,
+    Still,
+    always,
+)
 
 
 @dataclass
@@ -34,6 +45,8 @@ class FakeCluster:
     """By namespace and name; each takes back at once what it does not spare."""
     error: ClusterError | None = None
     """Raised by every write while it is set."""
+    before_write: Callable[[], None] = lambda: None
+    """Called before each patch: a moment for somebody else to write."""
     _events: asyncio.Queue[ClusterEvent] = field(default_factory=asyncio.Queue)
 
     def put(self, *applications: Application) -> None:
@@ -77,7 +90,8 @@ class FakeCluster:
             raise ClusterError(f"get applicationsets.argoproj.io {name} in namespace {namespace}: 404 not found")
         return rules
 
-    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit], still: Still = always) -> bool:
+        self.before_write()
         if self.error:
             raise self.error
         application = self.applications[target.application]
@@ -85,6 +99,7 @@ class FakeCluster:
         changed = _merged(source, target.kind, edits)
         if changed == source:
             return False
+        check_unchanged(application, still)
         self.patched.append(application.name)
         sources = (*application.sources[: target.source], changed, *application.sources[target.source + 1 :])
         self.put(replace(application, sources=sources))

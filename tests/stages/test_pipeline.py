@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.cluster import helm_application
 from tests.fakes.house import SETTINGS, House, eventually, now
 from tests.fakes.registry_port import InMemoryRegistry
-from updater.domain.application import ApplicationName, Parameter
+from updater.domain.application import Application, ApplicationName, Parameter
 from updater.domain.candidates import Snapshot
 from updater.domain.election import elect
 from updater.domain.errors import GitAuthError, GitError, PushRefused, RegistryError
@@ -566,6 +566,26 @@ async def test_once_writes_and_ends_well(house: House) -> None:
 async def test_once_ends_badly_when_something_is_in_error(house: House) -> None:
     house.registry.fail(IMAGE, RegistryError("down"))
     assert not await house.run_once()
+
+
+async def test_version_that_a_person_sets_while_a_patch_is_under_way_is_respected(house: House) -> None:
+    """The decision is of a moment ago: the person has to be heard first."""
+
+    def person() -> None:
+        house.cluster.before_write = lambda: None
+        house.cluster.put(patched("v9.0"))
+
+    def patched(version: str) -> Application:
+        return helm_application("two", IMAGE, method="argocd", parameters=(Parameter("image.tag", version),))
+
+    house.cluster.put(patched("v1.0"))
+    house.cluster.before_write = person
+    async with house.running():
+        await eventually(
+            lambda: any(each["application"] == "argocd/two" for each in house.said("image.up_to_date")),
+            lambda: "the person's version to be seen",
+        )
+    assert house.cluster.applications[ApplicationName("argocd", "two")] == patched("v9.0")
 
 
 async def test_round_is_summarised_in_the_words_operators_know(house: House) -> None:

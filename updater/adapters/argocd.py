@@ -10,8 +10,9 @@ import msgspec
 
 from updater.domain.application import Application, ApplicationName, Parameter, Source
 from updater.domain.application_sets import ApplicationSetRules, IgnoreRule
-from updater.domain.errors import ClusterError, Misconfigured
+from updater.domain.errors import ApplicationConflict, ClusterError, Misconfigured
 from updater.domain.target import without_login
+from updater.ports.cluster import Still
 
 ANNOTATION_PREFIX = "argocd-image-updater.argoproj.io/"
 _REFRESH = "argocd.argoproj.io/refresh"
@@ -144,6 +145,19 @@ def convert_application(manifest: object, default_namespace: str) -> Application
         return _application(msgspec.convert(manifest, _Manifest), default_namespace)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _unreadable(error) from None
+
+
+def check_unchanged(application: Application, still: Still) -> None:
+    """Refuse to write to an Application that is not what the change was decided for.
+
+    Raises:
+        ApplicationConflict
+    """
+    if not still(application):
+        raise ApplicationConflict(
+            f"Application {application.name} holds something else by now than what was decided about: "
+            "it is decided again as soon as that is heard of"
+        )
 
 
 def decode_application_set(raw: bytes) -> ApplicationSetRules:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from updater.adapters.argocd import refresh_annotations
+from updater.adapters.argocd import check_unchanged, refresh_annotations
 from updater.adapters.manifests import Files, load_manifests, rewrite
 from updater.domain.application import Application, ApplicationName
 from updater.domain.application_sets import ApplicationSetRules
@@ -28,7 +28,9 @@ from updater.ports.cluster import (
     ResourceGone,
     ResourceSeen,
     Seen,
+    Still,
     Unreadable,
+    always,
 )
 from updater.ports.secrets import LabelledSecret
 
@@ -94,8 +96,12 @@ class DirectoryCluster:
         """ServiceAccounts are of a cluster; a manifest of one is not looked for."""
         return ()
 
-    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit], still: Still = always) -> bool:
         name = target.application
+        if await self.holds(target, edits):
+            return False
+        files = await self._load()
+        check_unchanged(files[self._path(name, files)].applications[name], still)
 
         def change(text: str) -> str:
             return edit_application(text, name, target.source, target.kind, edits, self._default_namespace)

@@ -9,7 +9,16 @@ from updater.domain.application_sets import ApplicationSetRules
 from updater.domain.change import Edit
 from updater.domain.resources import ResourceName
 from updater.domain.target import ApplicationTarget
-from updater.ports.cluster import ApplicationEvent, ApplicationSource, ApplicationWriter, ClusterEvent, Gone, Seen
+from updater.ports.cluster import (
+    ApplicationEvent,
+    ApplicationSource,
+    ApplicationWriter,
+    ClusterEvent,
+    Gone,
+    Seen,
+    Still,
+    always,
+)
 
 
 class _Cluster(ApplicationSource, ApplicationWriter, Protocol):
@@ -33,7 +42,12 @@ class OneApplication:
                 case _:
                     yield event
 
-    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:  # noqa: ARG002 - the port's
+    async def set_images(
+        self,
+        target: ApplicationTarget,  # noqa: ARG002 - the port's
+        edits: Sequence[Edit],  # noqa: ARG002 - the port's
+        still: Still = always,  # noqa: ARG002 - the port's
+    ) -> bool:
         return False
 
     async def holds(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:

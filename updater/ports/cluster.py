@@ -1,6 +1,6 @@
 """Where Applications and ImageUpdaters live: who tells of them, and who changes them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -79,15 +79,27 @@ class ApplicationEvent:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
+Still = Callable[[Application], bool]
+
+
+def always(application: Application) -> bool:  # noqa: ARG001 - whatever it is
+    return True
+
+
 class ApplicationWriter(Protocol):
     """Changes Applications, narrowly."""
 
-    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit], still: Still = always) -> bool:
         """Make the target's parameters hold the edits, and nothing else; False when they did already.
+
+        Args:
+            target: the parameters of a source.
+            edits: what they are to hold.
+            still: asked of the Application as it is now whether it is what the edits were decided for.
 
         Raises:
             Misconfigured: the source cannot take them.
-            ApplicationConflict: somebody else was faster, also on a second try.
+            ApplicationConflict: somebody else was faster: it is not that any more, or changed also on a second try.
             ClusterError: refused or unreachable.
         """
         ...

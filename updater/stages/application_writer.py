@@ -11,18 +11,19 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from updater.domain.application import ApplicationName
+from updater.domain.application import Application, ApplicationName
 from updater.domain.application_sets import written_pointer
+from updater.domain.decision import Origin
 from updater.domain.errors import ClusterError, EditError, LeadershipLost, Misconfigured, StoreError
 from updater.domain.image import ImageVersion
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.target import ApplicationTarget
-from updater.ports.cluster import ApplicationWriter, Leadership
+from updater.ports.cluster import ApplicationWriter, Leadership, Still
 from updater.ports.memory import WriteMemory
 from updater.stages.board import Board
 from updater.stages.keyed import Pace, retry_delay
 from updater.stages.outranked import Outranked
-from updater.stages.present import edit_for
+from updater.stages.present import edit_for, parameter_version
 
 log = structlog.get_logger()
 
@@ -106,12 +107,24 @@ class ApplicationPatcher:
         name, image, update = decided.tracked.name, decided.image, decided.decision
         if not self.leadership.holds():
             raise LeadershipLost
-        changed = await self.applications.set_images(target, [edit_for(image, update.version)])
+        still = await self._as_decided(decided, target)
+        changed = await self.applications.set_images(target, [edit_for(image, update.version)], still)
         if changed:
             self.board.updated(name, image.alias, decided.current.version, update, "")
         else:
             self.board.write_settled(name, image.alias)
         return changed
+
+    async def _as_decided(self, decided: UpdateDecided, target: ApplicationTarget) -> Still:
+        """Tell an Application that is as it was from one that somebody gave another version: they have to be heard."""
+        image, before = decided.image, decided.current
+        written = (await self.memory.memory(decided.tracked.name, image.alias, target)).written
+        known = {before.version if before.origin is Origin.TARGET else None, written or None, decided.decision.version}
+
+        def still(application: Application) -> bool:
+            return parameter_version(application, image) in known
+
+        return still
 
     async def _threat(self, decided: UpdateDecided, target: ApplicationTarget) -> str:
         """Say who may take back what is written, and what helps; empty when nobody does. It is warned of once."""

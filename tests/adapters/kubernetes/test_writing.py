@@ -51,6 +51,17 @@ async def test_a_concurrent_change_of_the_source_is_kept(server: ApiServer, clus
     assert [each["name"] for each in parameters] == ["theirs0", "image.tag"]
 
 
+async def test_version_that_somebody_sets_meanwhile_is_kept(server: ApiServer, cluster: KubernetesCluster) -> None:
+    def set_version(manifest: Manifest) -> None:
+        manifest["spec"]["source"]["helm"] = {"parameters": [{"name": "image.tag", "value": "v0"}]}
+
+    server.put(application())
+    somebody(server, set_version, 1)
+    with pytest.raises(ApplicationConflict, match="something else by now"):
+        await cluster.set_images(TARGET, [EDIT], lambda now: not now.sources[0].helm_parameters)
+    assert server.get(*NAME)["spec"]["source"]["helm"]["parameters"] == [{"name": "image.tag", "value": "v0"}]
+
+
 async def test_after_two_concurrent_changes_it_is_left_for_later(server: ApiServer, cluster: KubernetesCluster) -> None:
     server.put(application())
     somebody(server, _add_parameter, 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from updater.adapters.argocd import decode_application_set, refresh_annotations
+from updater.adapters.argocd import check_unchanged, decode_application, decode_application_set, refresh_annotations
 from updater.adapters.argocd_patch import image_patch
 from updater.adapters.imageupdaters import decode_image_updater
 from updater.adapters.kubernetes.connection import (
@@ -37,7 +37,7 @@ from updater.domain.errors import ApplicationConflict, ClusterError, SecretNotFo
 from updater.domain.namespaces import Namespaces
 from updater.domain.resources import ResourceName
 from updater.domain.target import ApplicationTarget
-from updater.ports.cluster import ApplicationEvent, ClusterEvent, Listed, ResourceGone, ResourceSeen
+from updater.ports.cluster import ApplicationEvent, ClusterEvent, Listed, ResourceGone, ResourceSeen, Still, always
 from updater.ports.secrets import LabelledSecret
 
 log = structlog.get_logger()
@@ -278,14 +278,15 @@ class KubernetesCluster:
         except msgspec.DecodeError as error:
             raise ClusterError(f"ConfigMap {namespace}/{name} cannot be read: {error}") from None
 
-    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit]) -> bool:
+    async def set_images(self, target: ApplicationTarget, edits: Sequence[Edit], still: Still = always) -> bool:
         namespace, name = target.application
         conflict: ApiError | None = None
         for _ in range(_WRITE_TRIES):
-            present = self._object(await self._connection.get(APPLICATIONS, namespace, name))
-            patch = image_patch(present, target, edits)
+            body = await self._connection.get(APPLICATIONS, namespace, name)
+            patch = image_patch(self._object(body), target, edits)
             if not patch:
                 return False
+            check_unchanged(decode_application(body), still)
             try:
                 answer = await self._connection.patch(
                     APPLICATIONS, namespace, name, "application/json-patch+json", patch
