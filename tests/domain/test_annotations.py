@@ -66,7 +66,7 @@ def test_bad_entry_stops_itself_alone() -> None:
 
 
 def test_alias_that_stands_twice_is_followed_for_neither() -> None:
-    tracked = read({"image-list": "app=nginx, app=redis, other=postgres"})
+    tracked = read({"image-list": "app=nginx, app=redis, other=postgres"}, kind="Kustomize")
     assert [each.alias for each in tracked.images] == ["other"]
     assert [each.alias for each in tracked.problems] == ["app"]
 

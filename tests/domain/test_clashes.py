@@ -95,6 +95,12 @@ def test_image_that_cannot_be_followed_keeps_its_place() -> None:
     assert len(told(tracked)) == 2
 
 
+def test_images_of_an_ambiguous_alias_keep_their_place() -> None:
+    tracked = read(f"app={APP},app=nginx,web={WEB}", (f"{APP}:v1",))
+    assert followed(tracked) == []
+    assert [problem.alias for problem in tracked.problems] == ["app", "web"]
+
+
 def test_image_whose_place_cannot_be_told_has_none() -> None:
     keys = {"app__helm__image_tag": "a", "app__plugin__image_tag": "b"}
     assert followed(read(f"app={APP},web={WEB}", (f"{WEB}:v1",), **keys)) == ["web"]

@@ -214,3 +214,14 @@ def test_alias_that_both_globs_have_cannot_be_told_apart_by_marks() -> None:
     places.put(manifests("one", f"app={IMAGE}:~1", "**"))
     [two] = places.put(manifests("two", f"app={IMAGE}:~2", "web.*"))
     assert rivals(two) == [("shop/**", False)]
+
+
+def test_of_two_aliases_in_the_same_manifests_the_first_has_the_lines_that_no_mark_gives_to_the_other() -> None:
+    [one] = Places().put(manifests("one", f"blue={IMAGE}:~1, green={IMAGE}:~2, same={IMAGE}:~1, other=quay.io/team/x"))
+    assert [(image.alias, [contest.by_marks for contest in image.contests]) for image in one.images] == [
+        ("blue", []),
+        ("green", [True]),
+        ("same", []),
+        ("other", []),
+    ]
+    assert "blue has it, which comes first in the image-list" in one.images[1].contests[0].why

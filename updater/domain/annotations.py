@@ -66,9 +66,13 @@ def track(
     if not items:
         return TrackedApplication(application, problems=(Problem("", _NO_IMAGES),))
     access = access or SecretAccess(argocd_namespace)
-    entries, problems = _read_entries(items)
+    entries, ambiguous, problems = _read_entries(items)
     images: dict[str, TrackedImage] = {}
-    broken: list[TrackedImage] = []
+    broken = [
+        image
+        for entry in ambiguous
+        for image in _placed(application, ImageSettings(annotations, entry.alias, defaults or {}), entry, access)
+    ]
     for entry in entries:
         settings = ImageSettings(annotations, entry.alias, defaults or {})
         try:
@@ -88,8 +92,8 @@ def track(
     return TrackedApplication(application, tuple(images.values()), tuple(problems), warnings)
 
 
-def _read_entries(items: Sequence[str]) -> tuple[list[ImageEntry], list[Problem]]:
-    """Read the entries of an image-list; of several with one alias, none is followed."""
+def _read_entries(items: Sequence[str]) -> tuple[list[ImageEntry], list[ImageEntry], list[Problem]]:
+    """Read the entries of an image-list; those come apart of which several have one alias, as none is followed."""
     entries: dict[str, list[ImageEntry]] = {}
     problems: list[Problem] = []
     for item in items:
@@ -103,7 +107,8 @@ def _read_entries(items: Sequence[str]) -> tuple[list[ImageEntry], list[Problem]
         if len(same) > 1:
             names = " and ".join(entry.reference.written for entry in same)
             problems.append(Problem(alias, f"alias {alias!r} stands for {names}: give each an alias of its own"))
-    return [same[0] for same in entries.values() if len(same) == 1], problems
+    single = [same[0] for same in entries.values() if len(same) == 1]
+    return single, [entry for same in entries.values() if len(same) > 1 for entry in same], problems
 
 
 def _meant(application: Application, entry: ImageEntry) -> Iterator[ImageEntry]:

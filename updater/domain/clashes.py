@@ -50,7 +50,7 @@ def _problems(application: Application, same: Sequence[TrackedImage]) -> list[Pr
     place = place.format(key=same[0].target.key)
     running = [image for image in same if may_run(application, image)]
     if application.live_images is None or len(running) != 1:
-        names = " and ".join(image.alias for image in same)
+        names = " and ".join(dict.fromkeys(image.alias for image in same))
         return [Problem(image.alias, f"images {names} would all be written to {place}: {remedy}") for image in same]
     [owner] = running
     why = f"does not run, and would be written to {place}, which is that of {owner.alias}: {remedy}"

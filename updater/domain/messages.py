@@ -54,7 +54,7 @@ class TrackedImage:
 
 
 class Contest(NamedTuple):
-    """Another application has an image in all manifests that a glob matches, and wants another version of it."""
+    """Somebody else has an image in all manifests that a glob matches, and wants another version of it."""
 
     glob: str
     why: str

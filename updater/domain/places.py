@@ -120,12 +120,14 @@ class Places:
 
     def _contests(self, name: ApplicationName, image: TrackedImage) -> tuple[Contest, ...]:
         """Tell who has an image's place before it, then who has files that its glob may match."""
-        own = image.target.place
+        own, near = image.target.place, self._near(image.target)
         me = _Holder(name, {image.alias: self._places[own][ImageIdentity(name, image.alias)]})
-        holders = [
-            self._holder(place) for place in sorted(self._near(image.target), key=lambda each: (each != own, each))
-        ]
-        return tuple(_contest(me, holder) for holder in holders if holder.application != name and _contends(holder, me))
+        holders = [self._holder(place) for place in sorted(near, key=lambda each: (each != own, each))]
+        others = [_contest(me, holder) for holder in holders if holder.application != name and _contends(holder, me)]
+        first = next(each for each in self._tracked[name].images if each.target.place in near)
+        if _is_glob(image.target) and wish(first) != wish(image):
+            others.append(_contest_within(image, first))
+        return tuple(others)
 
 
 class _Writer(NamedTuple):
@@ -172,6 +174,16 @@ def _contest(me: _Holder, holder: _Holder) -> Contest:
         f"{_REMEDIES.get(target.kind, _REMEDY)}, or the same image and settings",
         by_marks=own not in holder.images,
     )
+
+
+def _contest_within(image: TrackedImage, first: TrackedImage) -> Contest:
+    """Say that an image comes before another of the same application in the same manifests."""
+    why = (
+        f"{image.target} has one place, {image.target.key}, for this image and {first.alias} of the same application; "
+        f"they want different things of it: {first.alias} has it, which comes first in the image-list; "
+        f"{_REMEDIES[FileKind.MANIFESTS]}, or the same settings"
+    )
+    return Contest(first.target.path if isinstance(first.target, GitTarget) else "", why, by_marks=True)
 
 
 def _is_glob(target: Target) -> TypeGuard[GitTarget]:
