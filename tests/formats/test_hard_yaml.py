@@ -74,7 +74,7 @@ REFUSED = {
     "half a surrogate": ("x: \ud800\nimage:\n  tag: a\n", "special characters are not allowed"),
     "template": ("image:\n  tag: {{ .Values.tag }}\n", "line 2: image.tag is a mapping"),
     "merge conflict": ("<<<<<<< HEAD\nimage:\n  tag: a\n=======\n", "no valid YAML"),
-    "single value for a mapping": ("image: nginx\n", "line 1: a single value stands where a mapping is expected"),
+    "single value for a mapping": ("image: nginx\n", "a single value stands where tag is looked for"),
     "many characters": ("a: b\n" * 300_000, "has 1500000 characters, more than 1048576"),
 }
 

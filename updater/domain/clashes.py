@@ -39,7 +39,7 @@ def clashes(
     return [
         problem
         for same in writers.values()
-        if any(wish(each) != wish(same[0]) for each in same)
+        if any(wish(each) != wish(same[0]) for each in same[1:])
         for problem in _problems(application, same)
         if problem.alias not in told
     ]

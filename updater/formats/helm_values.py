@@ -14,7 +14,7 @@ from updater.domain.image import ImageReference, ImageVersion
 from updater.domain.references import parse_reference
 from updater.formats.overrides import no_image, values_of, version_in, wanted_values
 from updater.formats.yaml_layout import Content
-from updater.formats.yaml_lookup import as_mapping, describe, find, inherited, lookup, nest, resolve, root_of
+from updater.formats.yaml_lookup import describe, find, inherited, lookup, nest, resolve, root_of
 from updater.formats.yaml_scalars import holds, text_of
 from updater.formats.yaml_splice import Draft
 from updater.formats.yaml_tree import AliasNode, MappingNode, Node, ScalarNode, SequenceNode, Stream, parse, refusal
@@ -145,21 +145,23 @@ def _add_below(draft: Draft, node: Node, segments: Sequence[Segment], path: str,
     if isinstance(node, SequenceNode):
         _add_below(draft, _item(node, segments[0], path), segments[1:], path, value)
         return
-    mapping = as_mapping(node)
+    if not isinstance(node, MappingNode) or segments[0].index is not None:
+        problem = f"{path}: {describe(node)} stands where {segments[0].key} is looked for"
+        raise refusal(node.line, problem, "name another key in the annotation, or correct the file")
     for length in range(len(segments) - 1, 0, -1):
         key = _literal(segments[:length])
-        index = find(mapping, key) if key else None
+        index = find(node, key) if key else None
         if index is not None:
-            rest, below = segments[length:], mapping.pairs[index][1]
+            rest, below = segments[length:], node.pairs[index][1]
             if draft.is_vacant(below):
-                draft.set_value(mapping, index, _nested(rest, path, below.line, value))
+                draft.set_value(node, index, _nested(rest, path, below.line, value))
             else:
                 _add_below(draft, below, rest, path, value)
             return
-    if len(segments) > 1 and inherited(mapping, segments[0].key) is not None:
+    if len(segments) > 1 and inherited(node, segments[0].key) is not None:
         problem = f"{path}: {segments[0].key} is merged in from another place"
-        raise refusal(mapping.line, problem, f"write {segments[0].key} out in this place")
-    draft.add_keys(mapping, {segments[0].key: _nested(segments[1:], path, mapping.line, value)})
+        raise refusal(node.line, problem, f"write {segments[0].key} out in this place")
+    draft.add_keys(node, {segments[0].key: _nested(segments[1:], path, node.line, value)})
 
 
 def _item(sequence: SequenceNode, segment: Segment, path: str) -> Node:
