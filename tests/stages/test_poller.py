@@ -271,7 +271,7 @@ async def test_nudged_repository_is_looked_at_at_once() -> None:
         await asyncio.sleep(30)
         assert poller.nudge(tracked().images[0].poll.repository, "v1") == 1
         await asyncio.sleep(1)
-    assert [time for time, _ in desk.registry.asked] == [0, 30]
+    assert [(time, wants.awaited) for time, wants in desk.registry.asked] == [(0, False), (30, True)]
     assert desk.registry.asked[-1][1].hints == {"v1"}
 
 
@@ -355,7 +355,7 @@ async def test_hint_of_a_look_that_failed_is_not_lost() -> None:
         await asyncio.sleep(10)
         desk.registry.error = None
         await asyncio.sleep(INTERVAL)
-    assert [wants.hints for _, wants in desk.registry.asked[-2:]] == [{"v1"}, {"v1"}]
+    assert [(wants.hints, wants.awaited) for _, wants in desk.registry.asked[-2:]] == [(frozenset({"v1"}), True)] * 2
 
 
 async def test_application_that_wants_more_during_the_first_look_is_served_after_it() -> None:

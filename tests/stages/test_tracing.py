@@ -35,7 +35,7 @@ async def received(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> House:
     """Two applications, each with an image of its own, at which nobody looks again unless told to."""
-    monkeypatch.setattr("updater.stages.poller._BETWEEN_HINTED_LOOKS", 0)
+    monkeypatch.setattr("updater.stages.poll._BETWEEN_HINTED_LOOKS", 0)
     house = House(settings=msgspec.structs.replace(SETTINGS, polling=Polling(interval=Interval(600))))
     house.git.seed(URL, {**CHART, **VALUES})
     house.registry.push(IMAGE, "v1.0")

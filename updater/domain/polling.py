@@ -48,6 +48,8 @@ class Wants:
     """When tags were pushed is wanted, where the registry tells."""
     hints: frozenset[str] = frozenset()
     """Tags that somebody says have moved: where they point to is looked at first."""
+    awaited: bool = False
+    """Somebody told of news: this look goes before those that are only due."""
 
     @staticmethod
     def union(wants: "Iterable[Wants]") -> "Wants":
@@ -61,6 +63,7 @@ class Wants:
             winners=frozenset().union(*(want.winners for want in collected)),
             times=any(want.times for want in collected),
             hints=frozenset().union(*(want.hints for want in collected)),
+            awaited=any(want.awaited for want in collected),
         )
 
 

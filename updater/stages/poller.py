@@ -7,7 +7,7 @@ adapter's business.
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -32,13 +32,13 @@ from updater.domain.messages import (
     ImageIdentity,
     ImageObserved,
     SignatureChecked,
-    Trace,
     TrackedApplication,
 )
 from updater.domain.polling import PollKey, RegistryState, Wants, wants
 from updater.domain.rhythm import next_wait
 from updater.ports.registry import Due, DueTimes, Registry, TagMemory
 from updater.ports.tracing import UNTRACED, Tracing
+from updater.stages.poll import Poll
 from updater.stages.waiting import wait_for_event
 
 log = structlog.get_logger()
@@ -50,75 +50,6 @@ _LONGEST_UNANSWERED = timedelta(minutes=5)
 """As long as a registry is left alone that does not answer: until then, a look costs it nothing."""
 _SPREAD = 0.1
 """Part of a wait that a poll's own place may take off."""
-_MOST_HINTS = 1000
-"""Tags; who names more of them before the next look has it find out by itself."""
-_BETWEEN_HINTED_LOOKS = 5.0
-"""Seconds between two looks at a repository for the sake of webhooks, however many speak of it."""
-
-
-@dataclass(slots=True)
-class _Poll:
-    """One repository, as one identity, on behalf of all who want it."""
-
-    key: PollKey
-    subscribers: dict[ApplicationName, Wants]
-    due: float
-    """Loop time."""
-    first_due: float = math.inf
-    shared: dict[ImageIdentity, frozenset[str]] = field(default_factory=dict)
-    """Tags of which an image needs the digest because its group could move to them."""
-    nudge: asyncio.Event = field(default_factory=asyncio.Event)
-    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
-    """Whether all that is wanted was looked at once, with whatever success."""
-    looked_at: float = -math.inf
-    """When a look was last complete, in loop time."""
-    observed: Snapshot | None = None
-    """As the registry last gave it."""
-    recorded: Snapshot | None = None
-    """The same, with our first-seen times."""
-    told: Snapshot | None = None
-    """What the next stage last got, complete or not."""
-    asked: Wants | None = None
-    """What the last look wanted, or the one under way does."""
-    wanted_at: float = math.inf
-    """Loop time from which somebody wants a look, though none is due."""
-    hints: set[str] = field(default_factory=set)
-    """Tags that a webhook named since the last look."""
-    hinted_at: datetime | None = None
-    hinted_look_at: float = -math.inf
-    """When there was, or is to be, a look for the sake of webhooks, in loop time."""
-    causes: list[Trace] = field(default_factory=list)
-    """What asked for the next look."""
-    changed_at: datetime | None = None
-    """When something was last new, as far as it is known."""
-    failures: int = 0
-    unanswered: bool = False
-    """Whether the last look failed because the registry does not answer."""
-    task: asyncio.Task[None] | None = None
-
-    def wants(self) -> Wants:
-        return Wants.union([*self.subscribers.values(), *map(_digests, self.shared.values())])
-
-    def lacks(self) -> bool:
-        """Tell whether more is wanted than the last look asked for, or the one under way does."""
-        return self.asked is None or Wants.union([self.asked, self.wants()]) != self.asked
-
-    def forget_shared(self, name: ApplicationName, keep: Container[str]) -> None:
-        """Drop what an application's images needed, but for those that are still in groups."""
-        self.shared = {
-            each: tags for each, tags in self.shared.items() if each.application != name or each.alias in keep
-        }
-
-    def hinted_look(self, now: float) -> float:
-        """Tell when a webhook that comes now has its look: at once, but for those that follow each other closely."""
-        if self.hinted_look_at <= now:
-            self.hinted_look_at = max(now, self.hinted_look_at + _BETWEEN_HINTED_LOOKS)
-        return self.hinted_look_at
-
-    def want_at(self, moment: float) -> None:
-        """Have a look no later than at a loop time."""
-        self.wanted_at = min(self.wanted_at, moment)
-        self.nudge.set()
 
 
 @dataclass
@@ -142,8 +73,8 @@ class Poller:
     tracing: Tracing = UNTRACED
     longest_interval: float = 0
     """Seconds to which `interval` is stretched at most while nothing happens; 0: never."""
-    _polls: dict[PollKey, _Poll] = field(default_factory=dict)
-    _of_repository: dict[Repository, dict[PollKey, _Poll]] = field(default_factory=dict)
+    _polls: dict[PollKey, Poll] = field(default_factory=dict)
+    _of_repository: dict[Repository, dict[PollKey, Poll]] = field(default_factory=dict)
     _keys_of: dict[ApplicationName, frozenset[PollKey]] = field(default_factory=dict)
     """What each application subscribed to."""
 
@@ -172,12 +103,7 @@ class Poller:
         """
         concerned = self._of_repository.get(repository, {}).values()
         for poll in concerned:
-            if tag and len(poll.hints) < _MOST_HINTS:
-                poll.hints.add(tag)
-            poll.hinted_at = self.now()
-            if (cause := self.tracing.current()) and len(poll.causes) < _MOST_HINTS:
-                poll.causes.append(cause)
-            poll.want_at(poll.hinted_look(asyncio.get_running_loop().time()))
+            poll.hint(tag, self.tracing.current(), self.now(), asyncio.get_running_loop().time())
         return len(concerned)
 
     def registries(self) -> Sequence[RegistryState]:
@@ -185,7 +111,7 @@ class Poller:
 
         A repository that was never looked at counts from its first due time on.
         """
-        now, by_host = asyncio.get_running_loop().time(), dict[str, list[_Poll]]()
+        now, by_host = asyncio.get_running_loop().time(), dict[str, list[Poll]]()
         for key, poll in self._polls.items():
             by_host.setdefault(key.repository.host, []).append(poll)
         return [
@@ -235,7 +161,7 @@ class Poller:
             poll = self._polls.get(key)
             if poll is None:
                 due = self._first_due(key, stored.get(key))
-                poll = self._polls[key] = _Poll(key, {}, due, first_due=due)
+                poll = self._polls[key] = Poll(key, {}, due, first_due=due)
                 self._of_repository.setdefault(key.repository, {})[key] = poll
                 poll.task = tasks.create_task(self._poll_for_ever(poll), name=f"poll {key.repository}")
             poll.subscribers[tracked.name] = Wants.union(each)
@@ -267,7 +193,7 @@ class Poller:
         longest = max(self._interval(key).total_seconds(), self.longest_interval)
         return asyncio.get_running_loop().time() + min(max(wait, 0.0), longest)
 
-    async def _poll_for_ever(self, poll: _Poll) -> None:
+    async def _poll_for_ever(self, poll: Poll) -> None:
         while True:
             until = min(poll.due, poll.wanted_at)
             nudged = await wait_for_event(poll.nudge, until=until)
@@ -280,7 +206,7 @@ class Poller:
             if not poll.lacks():
                 poll.caught_up.set()
 
-    async def _poll_once(self, poll: _Poll) -> str:
+    async def _poll_once(self, poll: Poll) -> str:
         """Look; return how it ended, as `PollEnded` has it."""
         try:
             snapshot = await self._observe(poll)
@@ -307,7 +233,7 @@ class Poller:
         await self._schedule(poll, delay)
         return outcome
 
-    def _answers_again(self, looked: _Poll) -> None:
+    def _answers_again(self, looked: Poll) -> None:
         """Have looked at, once, whatever else waits because this registry did not answer."""
         looked.unanswered, now = False, asyncio.get_running_loop().time()
         for key, poll in self._polls.items():
@@ -315,13 +241,15 @@ class Poller:
                 poll.unanswered = False
                 poll.want_at(now)
 
-    async def _observe(self, poll: _Poll) -> Snapshot:
+    async def _observe(self, poll: Poll) -> Snapshot:
         poll.asked, poll.wanted_at = poll.wants(), math.inf
-        hints, poll.hints = frozenset(poll.hints), set()
+        hints, awaited = frozenset(poll.hints), poll.awaited
+        poll.hints, poll.awaited = set(), False
         try:
-            observed = await self.registry.observe(poll.key, replace(poll.asked, hints=hints))
+            observed = await self.registry.observe(poll.key, replace(poll.asked, hints=hints, awaited=awaited))
         except BaseException:
             poll.hints |= hints
+            poll.awaited |= awaited
             raise
         if poll.recorded is None or observed is not poll.observed:
             first = poll.recorded is None
@@ -330,7 +258,7 @@ class Poller:
             poll.changed_at = _newest(poll.recorded) if first else self.now()
         return poll.recorded
 
-    def _rhythm(self, poll: _Poll) -> timedelta:
+    def _rhythm(self, poll: Poll) -> timedelta:
         """Wait longer where nothing happened for long, and longer still where webhooks would tell."""
         now = self.now()
         return next_wait(
@@ -340,7 +268,7 @@ class Poller:
             now - poll.hinted_at if poll.hinted_at else None,
         )
 
-    async def _tell(self, poll: _Poll, snapshot: Snapshot) -> None:
+    async def _tell(self, poll: Poll, snapshot: Snapshot) -> None:
         told, poll.told = poll.told, snapshot
         if told is snapshot or (told is not None and snapshot.incomplete and told.incomplete == snapshot.incomplete):
             return
@@ -348,7 +276,7 @@ class Poller:
             log.info("image.observed", image=str(poll.key.repository), tags=len(snapshot.tags))
         await self.out.put(ImageObserved(poll.key, snapshot, self.tracing.current()))
 
-    async def _schedule(self, poll: _Poll, delay: timedelta) -> None:
+    async def _schedule(self, poll: Poll, delay: timedelta) -> None:
         spread = delay * (1 + _SPREAD * _spread(poll.key))
         poll.due = asyncio.get_running_loop().time() + spread.total_seconds()
         now = self.now()
@@ -360,7 +288,7 @@ class Poller:
     def _interval(self, key: PollKey) -> timedelta:
         return timedelta(seconds=self.registry.interval(key) or self.interval)
 
-    def _back_off(self, poll: _Poll, error: Exception) -> timedelta:
+    def _back_off(self, poll: Poll, error: Exception) -> timedelta:
         interval = self._interval(poll.key)
         longest = _LONGEST_BACK_OFF
         if isinstance(error, RegistryAuthError | Misconfigured):
@@ -383,10 +311,6 @@ def _outcome(error: Exception) -> str:
             return "misconfigured"
         case _:
             return "failed"
-
-
-def _digests(tags: frozenset[str]) -> Wants:
-    return Wants(digests=tags)
 
 
 def _newest(snapshot: Snapshot) -> datetime:

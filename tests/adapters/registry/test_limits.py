@@ -13,6 +13,7 @@ from tests.fakes.registry import Fault, FaultyRegistry, status
 from updater.adapters.registry.breaker import CircuitBreaker, NoAnswer
 from updater.adapters.registry.limiter import Limiter, PullBudget
 from updater.domain.errors import RegistryError, RegistryThrottled
+from updater.domain.polling import Wants
 from updater.formats.http_headers import Allowance, allowance
 from updater.settings.registries import Registries, RegistrySettings
 
@@ -43,6 +44,45 @@ class TestPace:
         await turns(limiter, 20)
         await asyncio.sleep(10)
         assert await turns(limiter, 5) == 0
+
+    async def test_who_is_waited_for_goes_before_those_who_are_not(self) -> None:
+        limiter, told = Limiter(limit=1, burst=1), list[str]()
+        async with asyncio.TaskGroup() as group:
+            for name in ("due 1", "due 2", "due 3", "awaited"):
+                group.create_task(self.note(limiter, name, told))
+        assert told == ["due 1", "awaited", "due 2", "due 3"]
+
+    async def test_flood_of_what_is_waited_for_leaves_every_fourth_turn_to_others(self) -> None:
+        limiter, told = Limiter(limit=1, burst=1), list[str]()
+        async with asyncio.TaskGroup() as group:
+            for name in ("due", "due", *["awaited"] * 7):
+                group.create_task(self.note(limiter, name, told))
+        assert told == ["due", *["awaited"] * 3, "due", *["awaited"] * 4]
+
+    @staticmethod
+    async def note(limiter: Limiter, name: str, told: list[str]) -> None:
+        await limiter.turn(awaited=name == "awaited")
+        told.append(name)
+
+    async def test_turn_of_whoever_gave_up_is_the_next_ones(self) -> None:
+        limiter = Limiter(limit=1, burst=1)
+        await limiter.turn()
+        gone, stayed = asyncio.create_task(limiter.turn()), asyncio.create_task(limiter.turn())
+        await asyncio.sleep(0.5)
+        gone.cancel()
+        start = time()
+        await stayed
+        assert time() - start == pytest.approx(0.5, abs=0.01)
+
+    async def test_all_who_wait_are_told_at_once_that_the_registry_wants_to_be_left_alone(self) -> None:
+        limiter = Limiter(limit=1, burst=1)
+        await limiter.turn()
+        waiting = [asyncio.create_task(limiter.turn(awaited=bool(number % 2))) for number in range(4)]
+        await asyncio.sleep(0.5)
+        start, _ = time(), limiter.throttled(30)
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in told] == [RegistryThrottled] * 4
+        assert time() == start
 
     async def test_throttling_halves_the_pace_and_successes_bring_it_back(self) -> None:
         limiter = Limiter(limit=10, burst=1)
@@ -221,6 +261,17 @@ async def test_manifests_are_left_unread_when_pulls_are_short_and_digests_are_no
             await at.look(NEWEST_BUILD)
         assert not any("/manifests/" in each for each in registry.asked_since(start))
         assert (await at.look(DIGEST)).tags
+
+
+async def test_repository_that_a_webhook_named_is_looked_at_before_those_that_are_due(registry: FaultyRegistry) -> None:
+    names = [f"team/app-{number}" for number in range(5)]
+    for name in names:
+        registry.push(name, "latest")
+    async with desk(registry, limit=20, burst=1) as at, asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(at.client.observe(at.key(name), Wants(names=True, awaited=name == names[-1])))
+    lists = [asked.split("/")[3] for asked in registry.asked_since(0) if "/tags/list" in asked]
+    assert lists.index("app-4") < lists.index("app-1")
 
 
 async def test_one_credential_that_is_throttled_slows_no_other(registry: FaultyRegistry) -> None:

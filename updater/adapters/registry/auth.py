@@ -7,7 +7,7 @@ is configured so.
 import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from yarl import URL
 
@@ -44,6 +44,8 @@ class Access:
     name: str
     """By which the registry knows the repository."""
     source: CredentialSource | None
+    awaited: bool = field(default=False, compare=False)
+    """Whether somebody waits for the answers: they are asked for before what is only due."""
 
     @property
     def described(self) -> str:

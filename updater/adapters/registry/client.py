@@ -83,12 +83,12 @@ class RegistryClient:
         """
         settings = self._settings(key)
         try:
-            access = self._access(key)
+            access = self._access(key, awaited=wants.awaited)
             async with self._looking():
                 if key.repository.is_helm:
                     return await self._helm(settings, access).observe(key.repository)
                 reader = await self._reader(key, settings, access) if wants.metadata or wants.times else None
-                return await self._observer(key).observe(self.remote(key), wants, reader)
+                return await self._observer(key).observe(self._remote(key, access), wants, reader)
         except RegistryThrottled as error:
             raise RegistryThrottled(_placed(error, key, settings), error.retry_after) from error
         except DoubtfulList as error:
@@ -99,8 +99,8 @@ class RegistryClient:
             raise type(error)(f"{key.repository}: {error}") from error
 
     def remote(self, key: PollKey) -> RemoteRepository:
-        """Open a repository, to look for something in it."""
-        return RemoteRepository(self._endpoint(self._settings(key)), self._access(key))
+        """Open a repository, to look for something in it that is waited for."""
+        return self._remote(key, self._access(key, awaited=True))
 
     async def labels(self, key: PollKey, version: ImageVersion, platforms: Sequence[Platform]) -> Labels:
         """Return the labels of the first of a version's images that has any; a chart has none.
@@ -114,9 +114,12 @@ class RegistryClient:
             wanted = platforms or (self._own_platform,)
             return await self._observer(key).metadata.labels(self.remote(key), version, wanted)
 
-    def _access(self, key: PollKey) -> Access:
+    def _remote(self, key: PollKey, access: Access) -> RemoteRepository:
+        return RemoteRepository(self._endpoint(self._settings(key)), access)
+
+    def _access(self, key: PollKey, *, awaited: bool) -> Access:
         self._sources.secret_variables.update(_variables(key.credentials))
-        return self._endpoint(self._settings(key)).access(key.repository, key.credentials)
+        return self._endpoint(self._settings(key)).access(key.repository, key.credentials, awaited=awaited)
 
     def forget(self, key: PollKey) -> None:
         self._observers.pop(key, None)

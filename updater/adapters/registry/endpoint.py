@@ -63,10 +63,10 @@ class Endpoint:
         self._credentials = Credentials(settings, sources)
         self._authenticator = Authenticator(self._credentials, self._ask_token_service, self._transport.allows)
 
-    def access(self, repository: Repository, asked: CredentialSource | None) -> Access:
+    def access(self, repository: Repository, asked: CredentialSource | None, *, awaited: bool = False) -> Access:
         """Say how a repository is called here, and as whom it is read; `asked` are the image's own credentials."""
         name = self.settings.api_name(repository)
-        return Access(repository, name, self._credentials.choose(asked, repository))
+        return Access(repository, name, self._credentials.choose(asked, repository), awaited)
 
     def url(self, path: str) -> URL:
         """Return the address of a path of the API, such as `v2/team/app/tags/list`."""
@@ -85,7 +85,7 @@ class Endpoint:
 
         async def ask(authorization: str) -> Answer:
             added = {"Authorization": authorization} if authorization else {}
-            answer = await self._send(method, url, {**headers, **added}, limit, self._pace(access))
+            answer = await self._send(method, url, {**headers, **added}, limit, access)
             if answer.status in (401, 403) and not self.is_own(answer.url):
                 raise RegistryError(f"redirects to {answer.url.host}, which refuses us (status {answer.status})")
             return answer
@@ -102,7 +102,7 @@ class Endpoint:
         """
         authorization = await self._authenticator.basic(access) if login and self.is_own(url) else ""
         headers = {"Authorization": authorization} if authorization else {}
-        return await self._send("GET", url, headers, limit, self._pace(access))
+        return await self._send("GET", url, headers, limit, access)
 
     @property
     def answers(self) -> bool:
@@ -115,7 +115,7 @@ class Endpoint:
         Raises:
             RegistryThrottled: the registry asked to be left alone for now.
         """
-        await self._pace(access).limiter.turn()
+        await self._pace(access).limiter.turn(awaited=access.awaited)
 
     async def close(self) -> None:
         await self._transport.close()
@@ -123,11 +123,12 @@ class Endpoint:
     def _pace(self, access: Access) -> Pace:
         return self.paces.of(access.source)
 
-    async def _send(self, method: str, url: URL, headers: Mapping[str, str], limit: int, pace: Pace) -> Answer:
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], limit: int, access: Access) -> Answer:
+        pace = self._pace(access)
         is_manifest = "/manifests/" in url.path
         if is_manifest and method == "GET":
             pace.pulls.spend()
-        waited = await self._turn(pace.limiter)
+        waited = await self._waited(access)
         outcome = "left-alone"
         try:
             async with self._slots, self._breaker.request():
@@ -147,11 +148,11 @@ class Endpoint:
             pace.limiter.heard(said)
         return answer
 
-    async def _turn(self, limiter: Limiter) -> float:
+    async def _waited(self, access: Access) -> float:
         """Wait for one's turn; return how many seconds that took."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        await limiter.turn()
+        await self.turn(access)
         return loop.time() - begun
 
     def _raise_if_throttled(self, answer: Answer, limiter: Limiter) -> None:

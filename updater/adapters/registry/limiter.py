@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from dataclasses import dataclass
 
 from updater.domain.errors import RegistryThrottled
@@ -17,7 +18,8 @@ _SLOWEST = 0.1
 _RECOVERY = 0.02
 """Part of the configured pace that each answered request gives back."""
 _LONGEST_UNASKED_PAUSE = 60.0
-
+_AWAITED_IN_A_ROW = 3
+"""Turns of those that are awaited, before one of the others: no flood of webhooks keeps us from looking elsewhere."""
 
 _KEPT_FOR_NODES = 0.5
 """Part of the pulls that is left to whoever else pulls from our address: the cluster's nodes."""
@@ -36,20 +38,49 @@ class Limiter:
         """Loop time of the next request when there was no pause before it."""
         self._blocked_until = -math.inf
         self._throttled_in_a_row = 0
+        self._awaited: deque[asyncio.Future[None]] = deque()
+        """Who waits for a turn, and is waited for."""
+        self._others: deque[asyncio.Future[None]] = deque()
+        self._awaited_in_a_row = 0
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def turn(self) -> None:
-        """Wait for one's turn.
+    async def turn(self, *, awaited: bool = False) -> None:
+        """Wait for one's turn; who is `awaited` goes before those who are not.
 
         Raises:
             RegistryThrottled: the registry asked to be left alone for now.
         """
         self._raise_if_blocked()
-        now = asyncio.get_running_loop().time()
-        slot = max(self._next, now - (self._burst - 1) / self._rate)
-        self._next = slot + 1 / self._rate
-        if slot > now:
-            await asyncio.sleep(slot - now)
-            self._raise_if_blocked()
+        turn = asyncio.get_running_loop().create_future()
+        (self._awaited if awaited else self._others).append(turn)
+        self._give_turns()
+        await turn
+        self._raise_if_blocked()
+
+    def _give_turns(self) -> None:
+        """Give all turns that are due, and come again for the next one; while we are kept away, tell all who wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        while queue := self._first_queue():
+            now = loop.time()
+            if self._blocked_until <= now:
+                slot = max(self._next, now - (self._burst - 1) / self._rate)
+                if slot > now:
+                    self._timer = loop.call_at(slot, self._give_turns)
+                    return
+                self._next = slot + 1 / self._rate
+            self._awaited_in_a_row = self._awaited_in_a_row + 1 if queue is self._awaited else 0
+            queue.popleft().set_result(None)
+
+    def _first_queue(self) -> deque[asyncio.Future[None]] | None:
+        for queue in (self._awaited, self._others):
+            while queue and queue[0].done():  # whoever waited was cancelled
+                queue.popleft()
+        if self._awaited and (self._awaited_in_a_row < _AWAITED_IN_A_ROW or not self._others):
+            return self._awaited
+        return self._others or None
 
     def throttled(self, retry_after: float | None) -> float:
         """Slow down; return the seconds for which no request is made now."""
@@ -62,6 +93,7 @@ class Limiter:
             pause = min(retry_after, LONGEST_PAUSE)
         self._blocked_until = max(self._blocked_until, now + pause)
         self._next = max(self._next, self._blocked_until)
+        self._give_turns()
         return pause
 
     def succeeded(self) -> None:
@@ -74,6 +106,7 @@ class Limiter:
             pause = min(said.reset, LONGEST_PAUSE)
             self._blocked_until = max(self._blocked_until, asyncio.get_running_loop().time() + pause)
             self._next = max(self._next, self._blocked_until)
+            self._give_turns()
 
     def _raise_if_blocked(self) -> None:
         left = self._blocked_until - asyncio.get_running_loop().time()
