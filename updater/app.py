@@ -194,6 +194,7 @@ async def open_daemon(
             script_directories=settings.registries.script_directories,
             measure=metrics.measure,
             secret_variables=secret_variables(settings),
+            variables_of_images=lambda: pipeline.variables_of_images(),  # noqa: PLW0108 - it is made below
         )
         stack.push_async_callback(registry.close)
         namespace = settings.argocd.namespace

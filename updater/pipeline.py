@@ -1,7 +1,8 @@
 """The stages and the queues between them: how they start, go on, and end without losing what was decided."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -17,7 +18,7 @@ from updater.domain.messages import (
     SignatureChecked,
     WriterMessage,
 )
-from updater.domain.secrets import SecretAccess
+from updater.domain.secrets import SecretAccess, variables_read
 from updater.ports.cluster import (
     ApplicationEvents,
     ApplicationSource,
@@ -54,6 +55,7 @@ log = structlog.get_logger()
 _QUEUE_SIZE = 1000
 _BEFORE_ANOTHER_RUN = 5.0
 """Seconds after a companion's fault."""
+_SECONDS_TO_KNOW_IMAGES = 10.0
 _LISTED_WITHIN = 60.0
 """Seconds for the Applications to be listed when everything is to be done once."""
 
@@ -156,6 +158,14 @@ class Pipeline:
             await self.decider.gate.close()
             for stage in stages.all():
                 stage.cancel()
+
+    async def variables_of_images(self) -> Collection[str]:
+        """Name the variables that images have their credentials in; all of them, unless the listing takes too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SECONDS_TO_KNOW_IMAGES):
+                await self.watcher.listed.wait()
+        told = self.watcher.told.values()
+        return variables_read(*(image.poll.credentials for tracked in told for image in tracked.images))
 
     async def _first_round(self, listed_within: float | None) -> bool:
         """Wait until every Application that exists has been seen, and every repository looked at."""

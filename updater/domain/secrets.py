@@ -57,6 +57,11 @@ class CredentialSource:
         return f"{self.kind}:{self.namespace}/{self.location}{field}"
 
 
+def variables_read(*sources: CredentialSource | None) -> frozenset[str]:
+    """Name the variables of the daemon's that are among these references."""
+    return frozenset(each.location for each in sources if each is not None and each.kind is SecretKind.ENVIRONMENT)
+
+
 @dataclass(frozen=True, slots=True)
 class SecretAccess:
     """Whose Secrets the annotations of an application may use: one rule for all of them, however they are spelled."""

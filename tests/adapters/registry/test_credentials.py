@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from updater.adapters.registry.clouds import CloudIdentities
 from updater.adapters.registry.credentials import Credentials, Sources
 from updater.domain.errors import ClusterError, Misconfigured, RegistryError, SecretNotFound
 from updater.domain.image import Repository
-from updater.domain.polling import PollKey
 from updater.domain.secrets import CredentialSource, parse_credential_source
 from updater.formats.docker_config import Login
 from updater.ports.secrets import LabelledSecret
@@ -248,6 +247,10 @@ async def test_a_script_sees_no_variable_that_is_read_for_something_else(
     cluster: Cluster, tmp_path: Path, script: Callable[[str], Path]
 ) -> None:
     """Neither one that the settings name, nor one of another registry's entry, nor one of an image."""
+
+    async def of_images() -> Collection[str]:
+        return {"OF_IMAGE"}
+
     other = replace(SETTINGS, name="other", prefix="other.example.com", credentials=source("env:OF_OTHER"))
     store = MemoryStore()
     client = RegistryClient(
@@ -256,8 +259,8 @@ async def test_a_script_sees_no_variable_that_is_read_for_something_else(
         now=lambda: datetime.now(UTC),
         script_directories=[tmp_path],
         secret_variables={"OF_SETTINGS"},
+        variables_of_images=of_images,
     )
-    client.remote(PollKey(APP, source("env:OF_IMAGE")))
     variables = dict.fromkeys(("OF_OTHER", "OF_SETTINGS", "OF_IMAGE"), "hidden") | {"KEPT": "seen"}
     sources = replace(client._sources, environment=variables)
     path = script('echo "alice:$OF_OTHER$OF_SETTINGS$OF_IMAGE$KEPT"')

@@ -13,7 +13,7 @@ from updater.adapters.registry.auth import Access
 from updater.adapters.registry.catalogue import CatalogueReader
 from updater.adapters.registry.clouds import Place
 from updater.adapters.registry.clouds.tags import CloudLists, CloudPages
-from updater.adapters.registry.credentials import Credentials, Sources
+from updater.adapters.registry.credentials import Credentials, Sources, VariablesOfImages, no_variables
 from updater.adapters.registry.endpoint import Endpoint
 from updater.adapters.registry.helm_repository import HelmRepository, helm_settings
 from updater.adapters.registry.limiter import Paces
@@ -29,7 +29,7 @@ from updater.domain.image import ImageVersion, Repository
 from updater.domain.measurements import Measure, unmeasured
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey, Wants
-from updater.domain.secrets import CredentialSource, SecretKind
+from updater.domain.secrets import CredentialSource, variables_read
 from updater.ports.registry import ImageMetadata, TagMemory
 from updater.ports.secrets import RepositorySecrets, Secrets, ServiceAccounts
 from updater.settings.registries import Registries, RegistrySettings
@@ -53,10 +53,14 @@ class RegistryClient:
         script_directories: Sequence[Path] = (),
         measure: Measure = unmeasured,
         secret_variables: Collection[str] = (),
+        variables_of_images: VariablesOfImages = no_variables,
     ) -> None:
         """Ask nobody yet; `secret_variables` are those that the settings have read for something else."""
         self._registries = registries
-        self._sources = Sources(secrets, accounts, repositories, argocd_namespace, tuple(script_directories))
+        self._sources = Sources(
+            *(secrets, accounts, repositories, argocd_namespace, tuple(script_directories)),
+            variables_of_images=variables_of_images,
+        )
         self._keep_from_scripts(registries, secret_variables)
         self._metadata = metadata
         self._tags = tags
@@ -118,7 +122,6 @@ class RegistryClient:
         return RemoteRepository(self._endpoint(self._settings(key)), access)
 
     def _access(self, key: PollKey, *, awaited: bool) -> Access:
-        self._sources.secret_variables.update(_variables(key.credentials))
         return self._endpoint(self._settings(key)).access(key.repository, key.credentials, awaited=awaited)
 
     def forget(self, key: PollKey) -> None:
@@ -171,7 +174,7 @@ class RegistryClient:
 
     def _keep_from_scripts(self, registries: Registries, secret_variables: Collection[str]) -> None:
         """Let no script see what others read from the environment; what once was secret stays so."""
-        read = (_variables(entry.credentials) for entry in registries.entries)
+        read = (variables_read(entry.credentials) for entry in registries.entries)
         self._sources.secret_variables.update(secret_variables, *read)
 
     @asynccontextmanager
@@ -248,10 +251,6 @@ class RegistryClient:
             metadata = Metadata(self._metadata, self._now)
             self._observers[key] = Observer(key.repository, metadata, self._tags, self._own_platform, self._now)
         return self._observers[key]
-
-
-def _variables(source: CredentialSource | None) -> tuple[str, ...]:
-    return (source.location,) if source is not None and source.kind is SecretKind.ENVIRONMENT else ()
 
 
 def _placed(error: RegistryError, key: PollKey, settings: RegistrySettings) -> str:

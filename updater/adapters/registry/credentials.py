@@ -6,7 +6,7 @@ would need the right to list and a standing connection for each.
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +45,14 @@ _BY_NAME = _FALLBACKS | {SecretKind.PULL_SECRET}
 _CLUSTER = _BY_NAME | {SecretKind.SECRET}
 
 
+VariablesOfImages = Callable[[], Awaitable[Collection[str]]]
+"""Tells which variables images have read, once all images are known."""
+
+
+async def no_variables() -> Collection[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """From where credentials are read."""
@@ -59,7 +67,8 @@ class Sources:
     clouds: CloudIdentities | None = None
     """None: those that the environment offers."""
     secret_variables: set[str] = field(default_factory=set)
-    """Variables that something was told to read a secret from; scripts do not get them."""
+    """Variables that settings have read, for whatever; scripts do not get them, nor those of images."""
+    variables_of_images: VariablesOfImages = no_variables
 
     def identities(self) -> CloudIdentities:
         return self.clouds or CloudIdentities(self.environment)
@@ -83,6 +92,7 @@ class Credentials:
         self._script_directories = sources.script_directories
         self._environment = sources.environment
         self._secret_variables = sources.secret_variables
+        self._variables_of_images = sources.variables_of_images
         self._clouds = sources.identities()
         self._place = Place.of(settings)
         self._kept: dict[tuple[CredentialSource, str], Shared[_Known]] = {}
@@ -211,10 +221,11 @@ class Credentials:
 
     async def _printed(self, source: CredentialSource) -> str:
         """Run the script in our environment, without the variables that hold secrets of other things."""
+        hidden = self._secret_variables | {*await self._variables_of_images()}
         environment = {
             name: value
             for name, value in self._environment.items()
-            if name not in self._secret_variables and not name.startswith("UPDATER_") and not name.endswith(_OF_OTHERS)
+            if name not in hidden and not name.startswith("UPDATER_") and not name.endswith(_OF_OTHERS)
         }
         return await run_script(Path(source.location), self._script_directories, environment)
 
