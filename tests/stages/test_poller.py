@@ -436,6 +436,16 @@ async def test_list_that_shrank_does_not_stretch_a_shorter_interval() -> None:
     assert max(desk.registry.waits()) <= 10
 
 
+async def test_looks_at_a_list_that_shrank_do_not_put_off_the_next_one_after_a_failure() -> None:
+    desk = Desk(TimedRegistry(error=DoubtfulList("shrank", 60), own_interval=1))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(50)
+        desk.registry.error, before = RegistryError("is confused"), len(desk.registry.asked)
+        await asyncio.sleep(10)
+    assert len(desk.registry.asked) - before == 3
+
+
 async def test_registry_that_answers_again_has_all_that_waited_for_it_looked_at() -> None:
     """However long each of them has failed, and however far off its next look is; and each of them once."""
     desk = Desk(TimedRegistry(error=RegistryUnanswered("is down")))

@@ -217,7 +217,7 @@ class Poller:
             delay = self._rhythm(poll)
             outcome = "complete"
         except (RegistryError, Misconfigured, StoreError) as error:
-            poll.failures += 1
+            poll.failures = max(poll.failures, 1) if isinstance(error, DoubtfulList) else poll.failures + 1
             poll.unanswered = isinstance(error, RegistryUnanswered)
             outcome = _outcome(error)
             delay = self._back_off(poll, error)
