@@ -408,6 +408,19 @@ async def test_revert_of_the_commit_that_added_an_image_is_held_until_something_
     assert (event["from"], event["to"]) == ("v0.9", "v3.0")
 
 
+async def test_parameter_that_somebody_removed_from_the_application_is_held(house: House) -> None:
+    house.cluster.put(helm_application("one", IMAGE, method="argocd"))
+    async with house.running():
+        await house.hear("image.updated")
+        house.cluster.put(helm_application("one", IMAGE, method="argocd", live="v0.9"))
+        held = await house.hear("image.held")
+    assert (held["reason"], held["to"]) == ("rolled-back", "v2.0")
+    house.registry.push(IMAGE, "v3.0")
+    async with house.running():
+        event = await house.hear("image.updated")
+    assert (event["from"], event["to"]) == ("v0.9", "v3.0")
+
+
 async def test_released_version_is_written_again_and_a_second_rollback_is_held(house: House) -> None:
     async with house.running():
         await house.hear("image.updated")

@@ -30,7 +30,6 @@ class Places:
     _settled: dict[ApplicationName, TrackedApplication] = field(default_factory=dict)
     """Without the images whose place another has, and those that move together with one of them."""
     _places: dict[str, dict[ImageIdentity, "_Writer"]] = field(default_factory=dict)
-
     _overlaps: Overlaps = field(default_factory=Overlaps)
     """Of the places that are globs."""
 

@@ -4,6 +4,8 @@ The target itself comes first; while it is silent, the Application's own paramet
 override would override (the chart's values). Whether we manage the image at all follows from the same witnesses.
 """
 
+from dataclasses import replace
+
 from updater.domain.application import Application, Parameter
 from updater.domain.change import Edit
 from updater.domain.chart_versions import from_tag
@@ -28,7 +30,8 @@ def edit_for(image: TrackedImage, version: ImageVersion) -> Edit:
 def assumed(application: Application, image: TrackedImage, memory: Memory) -> Current:
     """Tell the present version without reading a Git target: by what we wrote, else by the other witnesses."""
     if isinstance(image.target, ApplicationTarget):
-        return witnessed(application, image, None)
+        current = witnessed(application, image, None)
+        return replace(current, removed=bool(memory.written) and current.origin is not Origin.TARGET)
     if memory.written and not memory.rejected:
         return Current(memory.written, Origin.TARGET)
     if memory.rejected:
