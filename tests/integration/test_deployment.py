@@ -201,6 +201,11 @@ class TestSidecar:
         assert subject["name"] == "argocd-server"
         assert [each["metadata"]["name"] for each in rendered if each["kind"] == "ServiceAccount"] == ["argocd-server"]
 
+    def test_argocd_server_is_ready_whatever_the_updater_waits_for(self, rendered: list[Manifest]) -> None:
+        """A pod is ready when all of its containers are: a registry that is down would take Argo CD from its users."""
+        updater = next(each for each in pods(rendered, "sidecar")["spec"]["containers"] if each["name"] == "updater")
+        assert "readinessProbe" not in updater
+
     def test_nothing_limits_the_pods_of_argocd_server(self, rendered: list[Manifest]) -> None:
         """A second budget makes evictions fail, and a policy for one port shuts the others."""
         assert not {each["kind"] for each in rendered} & {"PodDisruptionBudget", "NetworkPolicy"}
@@ -210,6 +215,10 @@ class TestDeployment:
     @pytest.fixture
     def component(self) -> str:
         return "deployment"
+
+    def test_registry_that_is_down_makes_no_pod_unready(self, rendered: list[Manifest]) -> None:
+        (updater,) = pods(rendered, "deployment")["spec"]["containers"]
+        assert updater["readinessProbe"]["httpGet"]["path"] == "/readyz?exclude=registries"
 
     def test_the_token_is_mounted_where_it_is_needed_alone(self, rendered: list[Manifest]) -> None:
         assert found(rendered, "ServiceAccount")["automountServiceAccountToken"] is False

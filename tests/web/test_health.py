@@ -48,6 +48,11 @@ async def test_dependency_that_fails_is_named_with_its_reason() -> None:
     assert await asked(Health({"cluster": well, "store": broken}), "/readyz") == expected
 
 
+async def test_dependency_that_is_left_out_is_not_asked() -> None:
+    health = Health({"cluster": well, "store": broken})
+    assert await asked(health, "/readyz?exclude=store&exclude=other") == (200, "cluster: ok\n")
+
+
 async def test_dependency_that_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("updater.web.health._PATIENCE", 0.01)
     status, text = await asked(Health({"store": asyncio.Event().wait}), "/readyz")  # type: ignore[dict-item]

@@ -34,9 +34,12 @@ class Health:
         """Answer at all: a stage that crashes ends the process, and a loop that is stuck does not come here."""
         return web.Response(text="OK")
 
-    async def ready(self, _: web.Request) -> web.Response:
-        found = await asyncio.gather(*(self._state(ping) for ping in self.pings.values()))
-        lines = [f"{name}: {state or 'ok'}" for name, state in zip(self.pings, found, strict=True)]
+    async def ready(self, request: web.Request) -> web.Response:
+        """Ping all but what is to be left out (`?exclude=registries`, as the API server of Kubernetes has it)."""
+        excluded = request.query.getall("exclude", [])
+        pings = {name: ping for name, ping in self.pings.items() if name not in excluded}
+        found = await asyncio.gather(*map(self._state, pings.values()))
+        lines = [f"{name}: {state or 'ok'}" for name, state in zip(pings, found, strict=True)]
         return web.Response(status=503 if any(found) else 200, text="".join(f"{line}\n" for line in lines))
 
     async def _state(self, ping: Ping) -> str:
