@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
 from tests.fakes.certificates import loopback_certificate
-from tests.fakes.docker_registry import free_port
+from tests.fakes.docker_registry import free_port, free_ports
 from tests.fakes.house import eventually
 from updater.adapters.webhook_relay import WebhookRelay
 from updater.domain.image import Repository
@@ -72,7 +72,7 @@ def tls(request: pytest.FixtureRequest, tmp_path: Path) -> TlsFiles | None:
 
 
 async def test_other_replica_acts_on_it_too_and_does_not_send_it_back(tls: TlsFiles | None) -> None:
-    one, other = free_port(), free_port()
+    one, other = free_ports(2)
     first, second = Replica(one, other, tls), Replica(other, one, tls)
     async with running(first, second):
         await first.receive()
@@ -94,7 +94,7 @@ async def test_copy_that_comes_back_to_oneself_is_a_repetition() -> None:
 
 
 async def test_header_that_cannot_be_sent_stops_nothing() -> None:
-    one, other = free_port(), free_port()
+    one, other = free_ports(2)
     first, second = Replica(one, other), Replica(other, one)
     async with running(first, second):
         first.relay.pass_on("/webhook/harbor", {"x": "\udcff", "y": "a\nb"}, b"")

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.e2e.installation import Installation, installed
-from tests.fakes.docker_registry import Notified, free_port
+from tests.fakes.docker_registry import Notified, free_port, free_ports
 from tests.fakes.otlp import receiver
 
 pytestmark = pytest.mark.e2e
@@ -61,7 +61,7 @@ async def test_webhook_that_reaches_a_standby_is_written_by_the_leader(place: In
     place.interval = "10m"
     place.put_secret("hooks", {"harbor": SECRET})
     place.application()
-    ports = {"first": free_port(), "second": free_port()}
+    ports = dict(zip(("first", "second"), free_ports(2), strict=True))
 
     def settings(own: str, other: str) -> str:
         listen, relay = f"127.0.0.1:{ports[own]}", f"127.0.0.1:{ports[other]}"

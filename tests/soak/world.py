@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from tests.e2e.installation import Installation
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.certificates import loopback_certificate
-from tests.fakes.docker_registry import free_port
+from tests.fakes.docker_registry import free_ports
 from tests.soak import history
 from tests.soak.forge_troubles import TroubledForge
 from tests.soak.forges import Reviewed, reviewed
@@ -216,7 +216,7 @@ def _replicas(place: Installation) -> tuple[Replica, Replica]:
         DISTRIBUTION_VARIABLE: DISTRIBUTION,
         LOGIN_VARIABLE: f"{USER}:{REGISTRY_PASSWORD}",
     }
-    one, other = free_port(), free_port()
+    one, other = free_ports(2)
     first = Replica("first", _configure(place, "first", one, other, 0), one, environ)
     second = Replica("second", _configure(place, "second", other, one, _WEBHOOKS_AN_HOUR), other, environ)
     with (place.root / "registries.conf").open("a") as conf:
