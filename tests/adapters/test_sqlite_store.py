@@ -310,8 +310,27 @@ def _of_a_later_updater(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
 
+def _with_another_number(path: Path, place: int, number: int) -> None:
+    """Change one of the numbers of https://sqlite.org/fileformat.html#the_database_header."""
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = number.to_bytes(4, "big")
+    path.write_bytes(content)
+
+
+def _of_an_unknown_format(path: Path) -> None:
+    _with_another_number(path, 44, 9)
+
+
+def _said_to_be_empty(path: Path) -> None:
+    _with_another_number(path, 60, 0)
+
+
 @pytest.mark.parametrize(
-    "spoil", [_no_database, _damaged, _with_a_schema_that_is_no_text, _cut_off, _of_a_later_updater]
+    "spoil",
+    [
+        *(_no_database, _damaged, _with_a_schema_that_is_no_text, _cut_off, _of_a_later_updater),
+        *(_of_an_unknown_format, _said_to_be_empty),
+    ],
 )
 async def test_an_unusable_database_is_set_aside_and_rebuilt(path: Path, spoil: Callable[[Path], None]) -> None:
     async with opened(path) as store:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.soak import history
 from tests.soak.history import OURS, PERSON
-from tests.soak.replica import Replica
+from tests.soak.replica import Replica, is_about_the_volume
 from tests.soak.world import TRACKED, World
 
 _FAULTS_OF_OURS = ("crashed", "exception", "traceback", "Task exception", "was never retrieved", "never awaited")
@@ -69,7 +69,7 @@ def _patch_violations(there: World) -> Iterator[str]:
 def _log_violations(replica: Replica) -> Iterator[str]:
     for event in replica.said:
         line = str(event)
-        text = "time" not in event and not str(event.get("event")).startswith("updater: database")
+        text = "time" not in event and not is_about_the_volume(event)
         if any(word in line for word in _FAULTS_OF_OURS) or text:
             yield f"a fault of its own: {line}"
 

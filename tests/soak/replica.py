@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 from collections.abc import Mapping
@@ -108,5 +109,10 @@ class Replica:
 
 
 def _has_no_database(process: DaemonProcess) -> bool:
-    """Tell whether it ended, with the reason and before anything was done, because its database could not be opened."""
-    return bool(process.said) and str(process.said[-1].event.get("event")).startswith("updater: database")
+    """Tell whether it ended, with the reason and before anything was done, because its disk was full."""
+    return bool(process.said) and is_about_the_volume(process.said[-1].event)
+
+
+def is_about_the_volume(event: Event) -> bool:
+    """Tell the last words of a daemon that has no room for its database; they are for people, not for the log."""
+    return re.fullmatch(r"updater: database .*(I/O error|is full); .*", str(event.get("event"))) is not None

@@ -27,7 +27,15 @@ Value = str | bytes | int | None
 RowT = TypeVar("RowT")
 
 _BUSY_SECONDS = 5.0
-_UNREADABLE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_UNUSABLE = frozenset(
+    {
+        *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT),
+        *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_CONSTRAINT),
+    }
+)
+"""What a file gives as it is opened and migrated that is not as we left it: damage may show as an unknown format, or
+as a table that is there already. Whatever else goes wrong then is the volume's fault, or that of who holds the file.
+"""
 _REMEDIES = {
     sqlite3.SQLITE_BUSY: "another process writes to it: run one updater for each database",
     sqlite3.SQLITE_FULL: "free space on its volume",
@@ -78,7 +86,7 @@ class Database:
             await _prepare(connection)
         except BaseException as error:
             await connection.close()
-            if isinstance(error, sqlite3.Error) and _code(error) in _UNREADABLE:
+            if isinstance(error, sqlite3.Error) and _code(error) in _UNUSABLE:
                 raise _SetAside(str(error)) from None
             if isinstance(error, UnicodeDecodeError):  # sqlite3 quotes the damage in its error, which is no text then
                 raise _SetAside("its schema is damaged") from None
@@ -146,9 +154,10 @@ async def _prepare(connection: aiosqlite.Connection) -> None:
         raise _SetAside(f"it is damaged: {found}")
     for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
         await connection.execute("BEGIN IMMEDIATE")
-        for statement in statements:
+        [(reached,)] = await connection.execute_fetchall("PRAGMA user_version")
+        for statement in statements if reached < number else ():  # another process may have been faster
             await connection.execute(statement)
-        await connection.execute(f"PRAGMA user_version = {number}")
+        await connection.execute(f"PRAGMA user_version = {max(number, reached)}")
         await connection.execute("COMMIT")
 
 
