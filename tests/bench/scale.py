@@ -214,7 +214,7 @@ async def _push(daemon: "_Daemon", world: World, image: str) -> float:
 async def tell(session: ClientSession, world: World, image: str, tag: str, port: int) -> None:
     """Have a daemon told of a push, as a registry would."""
     event = {
-        "id": image,
+        "id": f"{image}:{tag}",
         "action": "push",
         "target": {"repository": image, "tag": tag, "mediaType": "application/vnd.oci.image.manifest.v1+json"},
         "request": {"host": world.registry.address, "method": "PUT"},

@@ -48,8 +48,10 @@ class Observer:
     """A list by the name of another repository, not confirmed."""
     _snapshot: Snapshot | None = None
     _compared: "_Compared | None" = field(default=None)
-    _first_seen: dict[str, datetime] = field(default_factory=dict)
-    """When each tag was first in a complete list."""
+    _plain: tuple[str, ...] | None = None
+    """The list that the snapshot was made of, if of nothing else: while it stays, so does the snapshot."""
+    _fresh: dict[str, datetime] = field(default_factory=dict)
+    """When tags were first in a complete list that are not in the snapshot."""
     _told: Catalogue | None = None
     """The registry's own list, as it last was."""
     _pushed: dict[str, datetime] = field(default_factory=dict)
@@ -78,25 +80,30 @@ class Observer:
         await self.metadata.look_into(remote, compared.names, platforms)
         unlisted = sorted(existing.difference(names))
         digests = existing | compared.set
+        if self._snapshot is not None and not digests and names is self._plain:
+            return self._snapshot
+        first_seen = self._first_seen()
         records = tuple(
             TagRecord(
                 name,
                 self.metadata.digest(name) if name in digests else "",
                 self.metadata.builds(name, platforms) if name in compared.set else None,
                 self._pushed.get(name),
-                self._first_seen.get(name),
+                first_seen.get(name),
             )
             for name in (*names, *unlisted)
         )
         if listing:
             self.metadata.forget_all_but((*names, *unlisted))
+        self._fresh = {} if listing else first_seen
+        self._plain = None if digests or told or not listing else names
         return self._unless_same(Snapshot(self.repository, records, self.now(), listed=listing))
 
     async def _restore(self) -> None:
         if not self._restored:
             remembered = await self.tags.remembered(self.repository)
             self.metadata.restore({tag.name: tag.digest for tag in remembered})
-            self._first_seen = {tag.name: tag.first_seen for tag in remembered if tag.first_seen}
+            self._fresh = {tag.name: tag.first_seen for tag in remembered if tag.first_seen}
             self._pushed = {tag.name: tag.pushed for tag in remembered if tag.pushed}
             self._count = len(remembered)
             self._restored = True
@@ -111,11 +118,16 @@ class Observer:
         self._check_shrinking(names)
         self._count = len(names)
         if names is not self._names_before:
-            now = self.now()
-            self._first_seen = {name: self._first_seen.get(name, now) for name in names}
-            self._pushed = {name: at for name, at in self._pushed.items() if name in self._first_seen}
+            now, known = self.now(), self._first_seen()
+            self._fresh = {name: known.get(name, now) for name in names}
+            self._pushed = {name: at for name, at in self._pushed.items() if name in self._fresh}
             self._names_before = names
         return names
+
+    def _first_seen(self) -> dict[str, datetime]:
+        """Tell when each tag was first in a complete list."""
+        tags = self._snapshot.tags if self._snapshot is not None else ()
+        return {tag.name: tag.first_seen for tag in tags if tag.first_seen} | self._fresh
 
     def _learn(self, told: Catalogue | None, platforms: Sequence[Platform]) -> frozenset[str]:
         """Take the registry's word for digests and builds; return the tags of which it holds now."""
@@ -138,15 +150,13 @@ class Observer:
 
     async def _contenders(self, names: tuple[str, ...], policies: frozenset[Policy]) -> frozenset[str]:
         """Elect without metadata, anew only for another list; time alone may make another tag old enough."""
+        if not policies:
+            return frozenset()
         before = self._elected
         if before is None or before.listed is not names or before.policies != policies:
+            first_seen = self._first_seen()
             records = tuple(
-                TagRecord(
-                    name,
-                    pushed=self._pushed.get(name),
-                    first_seen=self._first_seen.get(name),
-                )
-                for name in names
+                TagRecord(name, pushed=self._pushed.get(name), first_seen=first_seen.get(name)) for name in names
             )
             snapshot = Snapshot(self.repository, records, self.now())
             before = self._elected = _Elected(names, policies, await _elections(policies, snapshot))
