@@ -393,3 +393,12 @@ async def test_a_closed_store_says_so(path: Path) -> None:
     await store.close()
     with pytest.raises(StoreError, match="is closed"):
         await store.due_times()
+
+
+@pytest.mark.parametrize("row", ["('a', 'b', '', 1, 9223372036854775807)", "('a', 'b', 'nonsense:', 1, 2)"])
+async def test_due_time_that_is_none_is_said_to_be(path: Path, row: str) -> None:
+    """As damage makes it that leaves the file's structure as it was."""
+    async with opened(path) as store:
+        await store._database._connection.execute(f"INSERT INTO due VALUES {row}")
+        with pytest.raises(StoreError, match="when looks are due is not what was stored"):
+            await store.due_times()

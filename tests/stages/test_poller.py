@@ -20,6 +20,7 @@ from updater.domain.errors import (
     RegistryThrottled,
     RegistryUnanswered,
     SecretNotFound,
+    StoreError,
     UpdaterError,
 )
 from updater.domain.image import Repository
@@ -115,6 +116,19 @@ def tracked(name: str = "one", annotations: Mapping[str, str] | None = None, ima
 
 async def test_new_repository_is_looked_at_at_once() -> None:
     desk = Desk()
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(1)
+    assert [time for time, _ in desk.registry.asked] == [0]
+
+
+class Damaged(MemoryStore):
+    async def due_times(self) -> Mapping[PollKey, Due]:
+        raise StoreError("it is damaged")
+
+
+async def test_due_times_that_cannot_be_read_make_everything_due() -> None:
+    desk = Desk(store=Damaged())
     async with desk.running():
         await desk.inbox.put(ApplicationSeen(tracked()))
         await asyncio.sleep(1)

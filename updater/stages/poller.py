@@ -79,7 +79,7 @@ class Poller:
     """What each application subscribed to."""
 
     async def run(self) -> None:
-        stored = await self.due_times.due_times() if self.remember_due_times else {}
+        stored = await self._stored()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 message = await self.inbox.get()
@@ -90,6 +90,14 @@ class Poller:
                         self._unsubscribe(name, keep=frozenset())
                 await self.out.put(message)
                 self.inbox.task_done()
+
+    async def _stored(self) -> Mapping[PollKey, Due]:
+        """Read when looks are due; when that cannot be read, all of them are at once."""
+        try:
+            return await self.due_times.due_times() if self.remember_due_times else {}
+        except StoreError as error:
+            log.warning("store.failed", reason=str(error))
+            return {}
 
     async def all_polled(self) -> None:
         """Wait until each repository wanted now has been looked at, with whatever success."""

@@ -17,7 +17,7 @@ from updater.adapters.sqlite.handover import UnusableHandover, hand_over, take_o
 from updater.domain.application import ApplicationName
 from updater.domain.candidates import Build, Snapshot, TagRecord
 from updater.domain.decision import Memory
-from updater.domain.errors import StoreError
+from updater.domain.errors import Misconfigured, StoreError
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.platform import Platform
 from updater.domain.polling import PollKey
@@ -132,12 +132,15 @@ class SqliteStore:
             (),
             tuple[str, str, str, int, int],
         )
-        return {
-            PollKey(Repository(host, name), parse_credential_source(credentials) if credentials else None): Due(
-                _moment(polled_at), _moment(due_at)
-            )
-            for host, name, credentials, polled_at, due_at in rows
-        }
+        try:
+            return {
+                PollKey(Repository(host, name), parse_credential_source(credentials) if credentials else None): Due(
+                    _moment(polled_at), _moment(due_at)
+                )
+                for host, name, credentials, polled_at, due_at in rows
+            }
+        except (Misconfigured, OverflowError) as error:
+            raise StoreError(f"when looks are due is not what was stored: {error}") from None
 
     async def set_due(self, key: PollKey, due: Due) -> None:
         credentials = str(key.credentials) if key.credentials else ""
