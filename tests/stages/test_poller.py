@@ -460,15 +460,16 @@ async def test_looks_at_a_list_that_shrank_do_not_put_off_the_next_one_after_a_f
     assert len(desk.registry.asked) - before == 3
 
 
-async def test_registry_that_answers_again_has_all_that_waited_for_it_looked_at() -> None:
+@pytest.mark.parametrize("error", [RegistryUnanswered("is down"), RegistryError("gives no tag list (status 500)")])
+async def test_registry_that_works_again_has_all_that_waited_for_it_looked_at(error: RegistryError) -> None:
     """However long each of them has failed, and however far off its next look is; and each of them once."""
-    desk = Desk(TimedRegistry(error=RegistryUnanswered("is down")))
+    desk = Desk(TimedRegistry(error=error))
     async with desk.running():
         for number in range(20):
             await desk.inbox.put(ApplicationSeen(tracked(f"app-{number}", image=f"{IMAGE}-{number}")))
         await asyncio.sleep(7200)
         desk.registry.error, before = None, len(desk.registry.asked)
-        await asyncio.sleep(300)
+        await asyncio.sleep(1800)
         first = desk.registry.asked[before][0]
     assert sum(first <= moment <= first + 1 for moment, _ in desk.registry.asked) == 20
 

@@ -55,8 +55,8 @@ class Poll:
     changed_at: datetime | None = None
     """When something was last new, as far as it is known."""
     failures: int = 0
-    unanswered: bool = False
-    """Whether the last look failed because the registry does not answer."""
+    troubled: bool = False
+    """Whether the last look failed for a trouble of the registry's, that others of its repositories may share."""
     task: asyncio.Task[None] | None = None
 
     def wants(self) -> Wants:

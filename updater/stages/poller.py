@@ -22,6 +22,7 @@ from updater.domain.errors import (
     RegistryError,
     RegistryThrottled,
     RegistryUnanswered,
+    RepositoryNotFound,
     StoreError,
 )
 from updater.domain.image import Repository
@@ -48,6 +49,8 @@ _LONGEST_UNAUTHORIZED = timedelta(minutes=5)
 """Somebody has to mend it, and wants to see that it is; more often, and the registry may lock the account."""
 _LONGEST_UNANSWERED = timedelta(minutes=5)
 """As long as a registry is left alone that does not answer: until then, a look costs it nothing."""
+_OF_ONE_REPOSITORY = (RegistryAuthError, RepositoryNotFound, RegistryThrottled, DoubtfulList)
+"""What says nothing of a registry's other repositories, or when to come again."""
 _SPREAD = 0.1
 """Part of a wait that a poll's own place may take off."""
 
@@ -219,14 +222,14 @@ class Poller:
         try:
             snapshot = await self._observe(poll)
             poll.failures = 0
-            if poll.unanswered:
-                self._answers_again(poll)
+            if poll.troubled:
+                self._works_again(poll)
             poll.looked_at = asyncio.get_running_loop().time()
             delay = self._rhythm(poll)
             outcome = "complete"
         except (RegistryError, Misconfigured, StoreError) as error:
             poll.failures = max(poll.failures, 1) if isinstance(error, DoubtfulList) else poll.failures + 1
-            poll.unanswered = isinstance(error, RegistryUnanswered)
+            poll.troubled = isinstance(error, RegistryError) and not isinstance(error, _OF_ONE_REPOSITORY)
             outcome = _outcome(error)
             delay = self._back_off(poll, error)
             snapshot = Snapshot(poll.key.repository, (), self.now(), incomplete=str(error))
@@ -241,12 +244,12 @@ class Poller:
         await self._schedule(poll, delay)
         return outcome
 
-    def _answers_again(self, looked: Poll) -> None:
-        """Have looked at, once, whatever else waits because this registry did not answer."""
-        looked.unanswered, now = False, asyncio.get_running_loop().time()
+    def _works_again(self, looked: Poll) -> None:
+        """Have looked at, once, whatever else waits for the same registry, which was in trouble and is not any more."""
+        looked.troubled, now = False, asyncio.get_running_loop().time()
         for key, poll in self._polls.items():
-            if key.repository.host == looked.key.repository.host and poll.unanswered:
-                poll.unanswered = False
+            if key.repository.host == looked.key.repository.host and poll.troubled:
+                poll.troubled = False
                 poll.want_at(now)
 
     async def _observe(self, poll: Poll) -> Snapshot:
