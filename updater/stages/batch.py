@@ -1,6 +1,6 @@
 """Plan one commit: what each decided update means for the files as they are now. Pure, and safe to run in a thread."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -17,8 +17,9 @@ from updater.domain.group import Ballot, held_apart
 from updater.domain.image import ImageVersion, Repository
 from updater.domain.messages import ImageIdentity, UpdateDecided
 from updater.domain.path_globs import PathGlob
-from updater.domain.target import Branch, FileKind, GitTarget, repository_key
+from updater.domain.target import FileKind, GitTarget
 from updater.formats.targets import Texts, apply_to_all, check_free, read_version, read_versions
+from updater.stages.parting import git_target
 from updater.stages.present import edit_for, unmanaged, witnessed
 
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -72,39 +73,12 @@ def planned_by_application(planned: Iterable[Planned]) -> list[list[Planned]]:
     return [list(group) for _, group in groupby(ordered, key=lambda each: each.decided.tracked.name)]
 
 
-def by_branch(batch: Mapping[Hashable, UpdateDecided]) -> dict[Branch, dict[Hashable, UpdateDecided]]:
-    """Part what is written with different credentials, or to different branches; spellings of a URL part nothing."""
-    spelled: dict[Branch, Branch] = {}
-    groups: dict[Branch, dict[Hashable, UpdateDecided]] = {}
-    for identity, decided in batch.items():
-        branch = _git_target(decided).branch
-        alike = branch._replace(url=f"{_transport(branch.url)} {repository_key(branch.url)}")
-        groups.setdefault(spelled.setdefault(alike, branch), {})[identity] = decided
-    return groups
-
-
-def by_spelling(batch: Mapping[Hashable, UpdateDecided]) -> dict[Branch, dict[Hashable, UpdateDecided]]:
-    """Part what is spelled in different ways, which a server may know no more than one of."""
-    groups: dict[Branch, dict[Hashable, UpdateDecided]] = {}
-    for identity, decided in batch.items():
-        groups.setdefault(_git_target(decided).branch, {})[identity] = decided
-    return groups
-
-
-def _transport(url: str) -> str:
-    """Name the way to a repository: the scheme, and the user that SSH logs in."""
-    scheme, found, rest = url.strip().partition("://")
-    if found and scheme.lower() != "ssh":
-        return scheme.lower()
-    return f"ssh {(rest if found else url).partition('/')[0].rpartition('@')[0]}"
-
-
 def paths_to_read(decided: UpdateDecided) -> list[str]:
     """Name the files that say where an update stands: the target, and what it overrides where that may matter.
 
     Plain manifests have to be looked for first: `manifests_to_find` gives their glob.
     """
-    target = _git_target(decided)
+    target = git_target(decided)
     if target.kind is FileKind.MANIFESTS:
         return []
     if target.kind is FileKind.KUSTOMIZATION:
@@ -119,7 +93,7 @@ def paths_to_read(decided: UpdateDecided) -> list[str]:
 
 
 def manifests_to_find(decided: UpdateDecided) -> PathGlob | None:
-    target = _git_target(decided)
+    target = git_target(decided)
     return PathGlob.of(target.path) if target.kind is FileKind.MANIFESTS else None
 
 
@@ -166,7 +140,7 @@ def _rivalry(path: str, one: Planned, other: Planned) -> str:
     name, alias = other.decided.identity
     return (
         f"{path}: a line with {one.decided.image.image.written} is to have {one.update.version}, and "
-        f"{other.update.version} for {alias} of {name}, whose write-back-target {_git_target(other.decided).path} "
+        f"{other.update.version} for {alias} of {name}, whose write-back-target {git_target(other.decided).path} "
         "matches the file too: let the targets match different files, or give each lines of its own with the comment "
         "`# updater: <alias>`"
     )
@@ -260,7 +234,7 @@ def _settle(
     if any(version != update.version for version in others):
         there = ", ".join(str(each.version) for each, _ in settled)
         raise EditError(
-            f"{_git_target(decided).path} has {decided.image.image.written} at {there}, not all of which become "
+            f"{git_target(decided).path} has {decided.image.image.written} at {there}, not all of which become "
             f"{update.version}: make them equal, or give each its own alias with the comment `# updater: <alias>`",
         )
     return current, update
@@ -333,7 +307,7 @@ def _edit_of(planned: Planned) -> Edit:
 
 def _locate(decided: UpdateDecided, files: Files) -> tuple[tuple[str, ...], FileKind]:
     """Find the files: a kustomization under one of its names, manifests by glob, an override by its source's type."""
-    target = _git_target(decided)
+    target = git_target(decided)
     if target.kind is FileKind.MANIFESTS:
         glob = PathGlob.of(target.path)
         found = tuple(path for path, content in files.items() if content is not None and glob.matches(path))
@@ -372,9 +346,9 @@ def _check_alone(decided: UpdateDecided) -> None:
 
 
 def _version_in_base(decided: UpdateDecided, kind: FileKind, files: Files) -> ImageVersion | None:
-    if _git_target(decided).manifest_of:
+    if git_target(decided).manifest_of:
         return None
-    base = _git_target(decided).base_path
+    base = git_target(decided).base_path
     edit = edit_for(decided.image, ImageVersion())
     try:
         if kind is FileKind.OVERRIDE_HELM:
@@ -404,12 +378,6 @@ def _text(path: str, files: Files) -> str | None:
         return content.decode()
     except UnicodeDecodeError:
         raise EditError(f"{path}: no UTF-8 text: correct the file, or name another write-back-target") from None
-
-
-def _git_target(decided: UpdateDecided) -> GitTarget:
-    target = decided.image.target
-    assert isinstance(target, GitTarget)  # noqa: S101 - the writer sends Application targets another way
-    return target
 
 
 def _join(directory: str, name: str) -> str:

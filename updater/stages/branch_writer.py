@@ -28,11 +28,12 @@ from updater.ports.cluster import Leadership
 from updater.ports.git import GitBranch, GitServer, Tip
 from updater.ports.memory import PendingWrite, WriteMemory
 from updater.ports.tracing import UNTRACED, Tracing
-from updater.stages.batch import Plan, Planned, by_branch, by_spelling, plan
+from updater.stages.batch import Plan, Planned, plan
 from updater.stages.batch_files import read_batch
 from updater.stages.board import Board
 from updater.stages.carried import carried
 from updater.stages.commits import Commits
+from updater.stages.parting import by_branch, by_spelling
 from updater.stages.proposals import BranchNotOurs, Proposals, carries, check_ours
 from updater.stages.pull_requests import PullRequests, Review
 from updater.stages.refreshes import Refreshes
