@@ -83,7 +83,8 @@ async def test_a_restart_returns_the_same(path: Path) -> None:
         later = await store.record(KEY, snapshot("v1", at=NOW + timedelta(days=9)))
         assert later.tags[0].first_seen == NOW
         assert await store.due_times() == {KEY: due, secret_key: replace(due, polled_at=NOW + timedelta(1))}
-        assert await store.memory(NAME, "app", TARGET) == Memory(V2, ImageVersion("v3"))
+        remembered = await store.memory(NAME, "app", TARGET)
+        assert (remembered, remembered.written_at) == (Memory(V2, ImageVersion("v3")), NOW)
         assert await store.pending(NAME, "other", TARGET) == pending
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -214,6 +215,26 @@ def test_newest_build_replaces_an_older_build() -> None:
 
 def test_newest_build_takes_the_newest_when_the_current_left_the_registry() -> None:
     assert update(judged(BUILD, snapshot(built("a", ago(days=1))), "gone")) == (Reason.NEWER, "a")
+
+
+@pytest.mark.parametrize(("policy", "older"), [(BUILD, built("a", ago(days=2))), (PUSH, pushed("a", days=2))])
+def test_what_was_there_when_the_current_was_written_does_not_replace_it_while_a_list_lacks_it(
+    policy: Policy, older: TagRecord
+) -> None:
+    written = replace(wrote("gone"), written_at=ago(days=1))
+    decision = judged(policy, snapshot(older), "gone", written)
+    assert up_to_date(decision) == (Reason.CURRENT_IS_NEWER, "")
+    assert "gone, which is not listed any more" in decision.message
+    assert "set allow-downgrade" in decision.message
+    assert update(judged(replace(policy, allow_downgrade=True), snapshot(older), "gone", written))[1] == "a"
+
+
+@pytest.mark.parametrize(("policy", "newer"), [(BUILD, built("a", ago(hours=2))), (PUSH, pushed("a", hours=2))])
+def test_what_came_after_the_current_was_written_replaces_it_though_the_current_left(
+    policy: Policy, newer: TagRecord
+) -> None:
+    written = replace(wrote("gone"), written_at=ago(days=1))
+    assert update(judged(policy, snapshot(newer), "gone", written)) == (Reason.NEWER, "a")
 
 
 def test_builds_of_one_moment_leave_the_current_and_say_so() -> None:

@@ -80,7 +80,7 @@ class MemoryStore:
         key = (name, alias, target)
         before = self.memories.get(key, Memory())
         released = version if before.rejected == version else before.released
-        self.memories[key] = Memory(written=version, released=released)
+        self.memories[key] = Memory(written=version, released=released, written_at=at)
         self.commits[key] = (commit, at)
         self.pending_writes.pop(key, None)
 

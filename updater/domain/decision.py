@@ -65,6 +65,8 @@ class Memory:
     """The version that was written again after it had been taken back: the same release does not count twice."""
     declined_in: str = ""
     """The pull request in which `rejected` was declined; empty: it was taken back in the target."""
+    written_at: datetime | None = field(default=None, compare=False)
+    """When `written` was last confirmed."""
 
 
 @dataclass(frozen=True, slots=True)

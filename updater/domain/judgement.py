@@ -45,6 +45,7 @@ def judge(election: Election, current: Current, memory: Memory, now: datetime) -
             _as_written(memory.rejected, election),
             _as_written(memory.released, election),
             memory.declined_in,
+            memory.written_at,
         ),
         now=now,
     )
@@ -207,8 +208,24 @@ class _Case:
             )
         if present.tag == name or self.election.policy.strategy is Strategy.DIGEST:
             return self._digest_moved(candidate)
+        if self._was_passed_over(candidate) and not self.election.policy.allow_downgrade:
+            message = (
+                f"{present}, which is not listed any more, was written when there was {name} already, so this is not "
+                "known to be newer: set allow-downgrade to take it, or pin it"
+            )
+            return UpToDate(reason=Reason.CURRENT_IS_NEWER, message=message)
         message = f"{name} is the best allowed, and {present} cannot be compared with it"
         return self._update(Reason.NEWER, candidate, message)
+
+    def _was_passed_over(self, candidate: Candidate) -> bool:
+        """Tell whether a candidate by its time was there when we chose what is present, and took that instead.
+
+        A list may lack a tag for a while, with all others in it: what is best without that tag is older.
+        """
+        if self.election.policy.strategy not in _BY_TIME or not self.memory.written_at:
+            return False
+        time = candidate.key[0]
+        return self.present == self.memory.written and isinstance(time, datetime) and time <= self.memory.written_at
 
     def _equal(self, candidate: Candidate) -> Decision:
         """Keep what is equal to the best; the digest behind the present tag may have moved all the same."""

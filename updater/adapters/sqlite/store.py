@@ -152,16 +152,18 @@ class SqliteStore:
     async def memory(self, name: ApplicationName, alias: str, target: Target) -> Memory:
         rows = await self._database.rows(
             "SELECT written_tag, written_digest, rejected_tag, rejected_digest, released_tag, released_digest,"
-            " declined_in FROM writes WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
+            " declined_in, written_at FROM writes"
+            " WHERE namespace = ? AND application = ? AND alias = ? AND target = ?",
             _place(name, alias, target),
-            tuple[str, str, str, str, str, str, str],
+            tuple[str, str, str, str, str, str, str, int | None],
         )
-        for *written, rejected_tag, rejected_digest, released_tag, released_digest, declined_in in rows:
+        for written, digest, rejected, rejected_digest, released, released_digest, declined_in, at in rows:
             return Memory(
-                ImageVersion(*written),
-                ImageVersion(rejected_tag, rejected_digest),
-                ImageVersion(released_tag, released_digest),
+                ImageVersion(written, digest),
+                ImageVersion(rejected, rejected_digest),
+                ImageVersion(released, released_digest),
                 declined_in,
+                _optional_moment(at),
             )
         return Memory()
 
