@@ -239,6 +239,18 @@ async def test_recovered_repository_tells_its_tags_again() -> None:
     assert [bool(snapshot.incomplete) for snapshot in desk.observed()] == [False, True, False]
 
 
+async def test_throttled_repository_waits_no_longer_than_that_whatever_failed_before() -> None:
+    desk = Desk(TimedRegistry(error=RegistryError("500")))
+    async with desk.running():
+        await desk.inbox.put(ApplicationSeen(tracked()))
+        await asyncio.sleep(16 * INTERVAL)
+        desk.registry.error = RegistryThrottled("429", retry_after=2)
+        await asyncio.sleep(20 * INTERVAL)
+        start = len(desk.registry.asked)
+        await asyncio.sleep(5 * INTERVAL)
+    assert len(desk.registry.asked) - start >= 4
+
+
 async def test_throttled_repository_waits_as_long_as_the_registry_asks() -> None:
     desk = Desk(TimedRegistry(error=RegistryThrottled("429", retry_after=5000)))
     async with desk.running():

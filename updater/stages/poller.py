@@ -306,12 +306,11 @@ class Poller:
             longest = _LONGEST_UNAUTHORIZED
         elif isinstance(error, RegistryUnanswered):
             longest = _LONGEST_UNANSWERED
-        delay = max(min(interval * 2.0 ** min(poll.failures - 1, 10), longest), interval)
         if isinstance(error, DoubtfulList):
             return min(interval, timedelta(seconds=error.retry_after) / (1 - _SPREAD))  # it may be whole again by then
-        if isinstance(error, RegistryThrottled) and error.retry_after is not None:
-            delay = max(delay, timedelta(seconds=error.retry_after) / (1 - _SPREAD))
-        return delay
+        if isinstance(error, RegistryThrottled):  # it has said when, and its adapter keeps the pace
+            return max(interval, timedelta(seconds=error.retry_after or 0) / (1 - _SPREAD))
+        return max(min(interval * 2.0 ** min(poll.failures - 1, 10), longest), interval)
 
 
 def _outcome(error: Exception) -> str:
